@@ -1,0 +1,87 @@
+// Package faults hurts a cluster or a client on purpose, proves that it hurt, and always heals.
+package faults
+
+import (
+	"context"
+
+	"github.com/kbench/kbench/internal/client"
+	"github.com/kbench/kbench/internal/cluster"
+	"github.com/kbench/kbench/internal/rundir"
+)
+
+// Env is what faults, triggers and steps can reach. Topics, groups and transactional ids of a scenario are logical;
+// the functions below translate them.
+type Env struct {
+	Cluster cluster.Cluster
+	Admin   client.Admin
+	Workers Workers
+	Load    Load
+
+	Physical      func(topic string) string
+	Group         func(group string) string
+	Transactional func(id string) string
+
+	Now  func() int64                      // ns on the run's clock
+	Note func(format string, args ...any)  // progress, one line
+	Fail func(fault string, problem error) // a problem that makes the run inconclusive
+	Save func(undo []Undo) error           // writes the journal of what is not healed yet, before each change
+}
+
+// Load is what a run's producers and consumers tell and can be told.
+type Load interface {
+	// Send has the producers send n records as fast as the client takes them, and returns when each was handed to
+	// the client, acknowledged or not.
+	Send(ctx context.Context, n int) error
+	// Flush waits until each record sent has its acknowledgement or its error.
+	Flush(ctx context.Context) error
+	Sent() uint64
+	Acked() uint64
+	Read() uint64
+}
+
+// Workers are the sessions of producers, consumers and processors. A role is "producer", "consumer" or "processor".
+type Workers interface {
+	// Signals go to the worker's process and return when the system shows the effect. A worker that is no process
+	// answers with an error.
+	Kill(role string, n int) error
+	Pause(role string, n int) error
+	Resume(role string, n int) error
+	// Start begins an instance that does not run yet, or a new session of one that was killed.
+	Start(ctx context.Context, role string, n int) error
+	// State is "running", "paused", "dead", "waiting" (not started yet), with its process id, 0 for none.
+	State(role string, n int) (state string, pid int, err error)
+	// Hold lets the worker stop when it next comes to the point; Release lets it go on, at all points.
+	// Points: "polled" (records in hand, nothing done), "handled" (between effect and commit, whichever comes first),
+	// "before-offsets" (outputs sent, the transaction's offsets not).
+	Hold(role string, n int, point string) error
+	Release(role string, n int) error
+	// Held tells whether it stands at the point now, and since how many records in hand.
+	Held(role string, n int) (point string, records int)
+	// Counters of a worker: sent, acked, polled, processed, committed, fenced, aborted, …
+	Counters(role string, n int) map[string]uint64
+}
+
+// Undo is plain data that heals one change. It is journalled before the change is made.
+type Undo struct {
+	Do     string `json:"do"`     // start, resume, unfilter, resume-worker, start-worker, release-worker
+	Node   int32  `json:"node"`   // start, resume
+	Role   string `json:"role"`   // workers
+	Worker int    `json:"worker"` // workers
+	Pid    int    `json:"pid"`    // the process as it was, for healing after a crash of kbench
+}
+
+// Evidence is what the cluster or the system showed.
+type Evidence struct {
+	Bit        bool
+	Lines      []string
+	Protection []string
+	Partitions []string
+}
+
+// Into adds the evidence to a fault's record.
+func (e Evidence) Into(f *rundir.Fault) {
+	f.Bit = f.Bit || e.Bit
+	f.Evidence = append(f.Evidence, e.Lines...)
+	f.Protection = append(f.Protection, e.Protection...)
+	f.Partitions = append(f.Partitions, e.Partitions...)
+}

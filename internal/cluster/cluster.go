@@ -1,0 +1,73 @@
+// Package cluster brings a Kafka cluster up, or finds one, and gives hold of what can be hurt about it.
+package cluster
+
+import (
+	"context"
+	"time"
+)
+
+// Info is what a report says about a cluster.
+type Info struct {
+	Kind      string `json:"kind"` // local, docker, embedded, external
+	Simulated bool   `json:"simulated"`
+	Software  string `json:"software"`
+	Version   string `json:"version"` // "" where the cluster does not tell
+	Mode      string `json:"mode"`    // kraft, zookeeper, "" where unknown
+	Brokers   int    `json:"brokers"`
+}
+
+// Cluster is a running cluster. What else it can do is found by type assertion: Process, AnswerFilter.
+type Cluster interface {
+	Info() Info
+	// Bootstrap addresses for clients.
+	Bootstrap() []string
+	// Brokers are the ids of the brokers, dead ones included.
+	Brokers() []int32
+	// Healthy waits until every broker is up and registered, or says what is missing.
+	Healthy(context.Context) error
+	// Close stops what was started; it may be called twice.
+	Close() error
+}
+
+// ProcessState is a node's process as the operating system shows it, never as it was last commanded.
+type ProcessState struct {
+	Pid     int
+	State   string // "running", "paused", "dead"
+	Started time.Time
+}
+
+// Process is the ability to hurt nodes (brokers, and controllers by their ids). Each call returns once the system
+// shows the new state: Kill and Stop when the process is reaped, Pause when every thread is stopped, Start when the
+// process runs (not yet when it serves).
+type Process interface {
+	Kill(ctx context.Context, node int32) error   // SIGKILL
+	Stop(ctx context.Context, node int32) error   // SIGTERM: a controlled shutdown
+	Pause(ctx context.Context, node int32) error  // SIGSTOP
+	Resume(ctx context.Context, node int32) error // SIGCONT
+	Start(ctx context.Context, node int32) error  // after Kill or Stop
+	State(node int32) (ProcessState, error)
+	// Controllers are the ids of the controllers.
+	Controllers() []int32
+}
+
+// Refusal is how an AnswerFilter treats a Produce request.
+type Refusal uint8
+
+const (
+	// CutAnswer lets the request reach the broker, which appends, and withholds its answer.
+	CutAnswer Refusal = iota + 1
+	// RefuseRequest keeps the request from the broker and answers it with a retriable error.
+	RefuseRequest
+)
+
+// AnswerFilter is the ability to stand between clients and brokers and to treat chosen Produce requests.
+// Fetches by the judge and peers' traffic do not pass it.
+type AnswerFilter interface {
+	// Filter treats the next n Produce requests (n<0: all until Unfilter) that reach any of the brokers and carry
+	// records for the topic.
+	Filter(r Refusal, topic string, n int) error
+	// Unfilter ends it, and closes the connections that have unanswered requests, so that clients notice.
+	Unfilter() error
+	// Filtered is how many Produce requests have been treated since the cluster began.
+	Filtered() int
+}

@@ -1,0 +1,85 @@
+// Package payload is the head of every record that kbench sends: who sent it, which one it is, when it was meant to
+// be sent, and a checksum over all of it. It is a leaf.
+//
+// The head is the first Size bytes of a record's value, little endian:
+//
+//	0  magic "KB1" and the attempt (1 byte)
+//	4  producer number (2), session (2)
+//	8  run (8)
+//	16 sequence within the session (8)
+//	24 intended time, ns on the run's clock (8)
+//	32 the session's transaction, 0 for none (4)
+//	36 length of the whole value (4)
+//	40 XXH64 over the value with these eight bytes as zero (8)
+package payload
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// Size is the length of the head in bytes, and so the least size of a record's value.
+const Size = 48
+
+const magic = uint32('K') | uint32('B')<<8 | uint32('1')<<16
+
+// Head is a record's identity.
+type Head struct {
+	Attempt  uint8 // from 1
+	Producer uint16
+	Session  uint16 // from 1
+	Run      uint64
+	Seq      uint64
+	Intended int64 // ns
+	Txn      uint32
+}
+
+// ErrForeign says that a value is not one of kbench's: too short, or another magic.
+var ErrForeign = errors.New("not a record of kbench")
+
+// ErrCorrupt says that a value has a head, but not the length or the checksum that the head names.
+var ErrCorrupt = errors.New("record corrupted: length or checksum differ from its head")
+
+// Put writes the head into the first Size bytes of value and seals the whole value with its checksum.
+func Put(value []byte, h Head) {
+	_ = value[Size-1]
+	le := binary.LittleEndian
+	le.PutUint32(value, magic|uint32(h.Attempt)<<24)
+	le.PutUint16(value[4:], h.Producer)
+	le.PutUint16(value[6:], h.Session)
+	le.PutUint64(value[8:], h.Run)
+	le.PutUint64(value[16:], h.Seq)
+	le.PutUint64(value[24:], uint64(h.Intended))
+	le.PutUint32(value[32:], h.Txn)
+	le.PutUint32(value[36:], uint32(len(value)))
+	le.PutUint64(value[40:], 0)
+	le.PutUint64(value[40:], xxhash.Sum64(value))
+}
+
+// Get reads and verifies a value. On ErrCorrupt the head is what stands there, which may be wrong.
+// The value is left as it was, but is written to in between: it must not be shared.
+func Get(value []byte) (Head, error) {
+	if len(value) < Size || binary.LittleEndian.Uint32(value)&0xffffff != magic {
+		return Head{}, ErrForeign
+	}
+	le := binary.LittleEndian
+	h := Head{
+		Attempt:  value[3],
+		Producer: le.Uint16(value[4:]),
+		Session:  le.Uint16(value[6:]),
+		Run:      le.Uint64(value[8:]),
+		Seq:      le.Uint64(value[16:]),
+		Intended: int64(le.Uint64(value[24:])),
+		Txn:      le.Uint32(value[32:]),
+	}
+	want := le.Uint64(value[40:])
+	le.PutUint64(value[40:], 0)
+	sum := xxhash.Sum64(value)
+	le.PutUint64(value[40:], want)
+	if int(le.Uint32(value[36:])) != len(value) || sum != want {
+		return h, ErrCorrupt
+	}
+	return h, nil
+}

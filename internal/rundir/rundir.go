@@ -1,0 +1,171 @@
+// Package rundir is the run directory: what lies where, and the documents in it. Running only writes it; judging and
+// reporting only read it.
+package rundir
+
+// Where things lie, relative to the run directory.
+const (
+	MetaFile     = "run.json"      // Meta, written at the start, rewritten at each stage and at the end
+	ScenarioFile = "scenario.yaml" // the cell that ran, resolved, as a scenario file that runs again
+	HistoryDir   = "history"       // one log a session: p0.1.log, c0.1.log, final.1.log, …
+	ClusterDir   = "cluster"       // configuration and logs of the nodes
+	ResultFile   = "result.json"   // the result document; derived, may be made again
+	UndoFile     = "undo.json"     // faults not healed yet; gone when all are
+)
+
+// Stage is how far a run came.
+type Stage string
+
+const (
+	Starting    Stage = "starting"
+	Warming     Stage = "warm-up"
+	Measuring   Stage = "measuring"
+	Draining    Stage = "draining"
+	Reading     Stage = "final read"
+	Complete    Stage = "complete"
+	Interrupted Stage = "interrupted" // by a signal or a time limit
+	Broken      Stage = "failed"      // the cluster, the machine or kbench failed; Error says how
+)
+
+// Meta is run.json. Numbers that are not known are nil.
+type Meta struct {
+	Version   int               `json:"kbench_run"` // 1
+	Kbench    string            `json:"kbench"`     // version of the program
+	RunID     string            `json:"run_id"`     // 16 hex digits: the identity in each record's head
+	Scenario  string            `json:"scenario"`
+	About     string            `json:"about,omitempty"`
+	Twin      string            `json:"twin,omitempty"`
+	Cell      map[string]string `json:"cell,omitempty"`
+	Repeat    int               `json:"repeat"`
+	Seed      int64             `json:"seed"`
+	Guarantee string            `json:"guarantee"`
+	Expect    Expect            `json:"expect"`
+	Started   string            `json:"started"` // RFC 3339
+	Stage     Stage             `json:"stage"`
+	Error     string            `json:"error,omitempty"`
+
+	Cluster ClusterInfo `json:"cluster"`
+	Client  ClientInfo  `json:"client"`
+	Machine Machine     `json:"machine"`
+	Topics  []Topic     `json:"topics"`
+	Load    LoadInfo    `json:"load"`
+	Clock   Clock       `json:"clock"`
+
+	Faults     []Fault           `json:"faults"`
+	Workers    []Worker          `json:"workers"`
+	Judged     Judged            `json:"judged"`
+	FinalRead  FinalRead         `json:"final_read"`
+	Thresholds []string          `json:"thresholds,omitempty"`
+	Counters   map[string]uint64 `json:"counters,omitempty"` // of all producers, summed: client.Counters
+	Warnings   []string          `json:"warnings,omitempty"`
+}
+
+// Expect mirrors the scenario's.
+type Expect struct {
+	Violated  bool     `json:"violated"`
+	Anomalies []string `json:"anomalies,omitempty"`
+}
+
+// ClusterInfo is what the cluster turned out to be.
+type ClusterInfo struct {
+	Kind      string            `json:"kind"`
+	Simulated bool              `json:"simulated"`
+	Software  string            `json:"software"`
+	Version   string            `json:"version"`
+	Mode      string            `json:"mode"`
+	Brokers   int               `json:"brokers"`
+	Why       string            `json:"why"`       // why this kind was taken
+	Effective map[string]string `json:"effective"` // read back from the cluster before the load
+	JVM       []string          `json:"jvm,omitempty"`
+}
+
+// ClientInfo is the producers' library and settings. Asked has Kafka's names, Effective the library's; no secrets.
+type ClientInfo struct {
+	Driver    string            `json:"driver"`
+	Version   string            `json:"version"`
+	Asked     map[string]string `json:"asked"`
+	Effective map[string]string `json:"effective"`
+	Reader    string            `json:"reader"`
+	ReaderVer string            `json:"reader_version"`
+}
+
+// Machine the load ran on.
+type Machine struct {
+	CPUs      int    `json:"cpus"`
+	MemoryMiB int64  `json:"memory_mib"`
+	Kernel    string `json:"kernel"`
+}
+
+// Topic by its logical name and its name on the cluster.
+type Topic struct {
+	Name       string `json:"name"`
+	Physical   string `json:"physical"`
+	Partitions int    `json:"partitions"`
+	Compacted  bool   `json:"compacted,omitempty"`
+	Role       string `json:"role"` // load, input, output
+}
+
+// LoadInfo is what was to be sent.
+type LoadInfo struct {
+	RatePerS   *float64 `json:"rate_per_s"` // nil: as fast as possible, or by steps alone
+	Max        bool     `json:"max"`
+	DurationMs int64    `json:"duration_ms"`
+	WarmupMs   int64    `json:"warmup_ms"`
+	RecordSize int      `json:"record_size"`
+	Batch      int      `json:"batch,omitempty"`
+}
+
+// Clock places the run's one monotonic clock. Times below are nanoseconds on it; 0 is the start of the warm-up.
+type Clock struct {
+	MeasureStart int64 `json:"measure_start_ns"`
+	MeasureEnd   int64 `json:"measure_end_ns"` // the last intended send
+	LoadEnd      int64 `json:"load_end_ns"`    // the last acknowledgement or the end of the drain
+	WallStepMs   int64 `json:"wall_step_ms"`   // how far the wall clock moved against the monotonic one
+}
+
+// Fault is one fault as it happened. An evidence line says what the cluster or the system showed, not what was asked.
+type Fault struct {
+	Name       string   `json:"name"`   // kill, pause, …
+	Target     string   `json:"target"` // broker 1, consumer 0, …
+	Asked      string   `json:"asked"`  // leader(orders/0)
+	At         int64    `json:"at_ns"`
+	Healed     *int64   `json:"healed_ns"`
+	Bit        bool     `json:"bit"`
+	Evidence   []string `json:"evidence"`
+	Protection []string `json:"protection,omitempty"` // signs that the protection worked, seen while it lasted
+	// Partitions that it could hurt, logical; empty: all.
+	Partitions []string `json:"partitions,omitempty"`
+	Error      string   `json:"error,omitempty"`
+}
+
+// Worker is one session of one client. Its log is history/<Name>.<Session>.log.
+type Worker struct {
+	Name     string            `json:"name"`
+	Session  int               `json:"session"`
+	Role     string            `json:"role"` // producer, consumer, processor, reader
+	Process  bool              `json:"process"`
+	Killed   bool              `json:"killed"` // ended by a signal: an incomplete last chunk of its log is expected
+	Error    string            `json:"error,omitempty"`
+	Counters map[string]uint64 `json:"counters,omitempty"`
+}
+
+// Judged is what the checkers need to know of the scenario.
+type Judged struct {
+	Processed    bool   `json:"processed"`     // a group processes what it reads; effects are judged
+	Group        string `json:"group"`         // its logical name
+	Commit       string `json:"commit"`        // after-processing, …
+	SameSession  bool   `json:"same_session"`  // no producer session was replaced
+	InputTopic   string `json:"input_topic"`   // read–process–write
+	OutputTopic  string `json:"output_topic"`  // likewise
+	Isolation    string `json:"isolation"`     // of the consumers under test
+	Idempotent   bool   `json:"idempotent"`    // the producers are
+	Acks         string `json:"acks"`          // of the producers
+	Driver       string `json:"driver"`        // client library under test
+	Transactions bool   `json:"transactional"` // the producers or processors use transactions
+}
+
+// FinalRead is the fresh reader's result: complete only if each partition's position reached its recorded end.
+type FinalRead struct {
+	Done     bool     `json:"done"`
+	Passes   int      `json:"passes"`
+	Problems []string `json:"problems,omitempty"` // ISR not full, last stable offset behind, partition short, …
+}
