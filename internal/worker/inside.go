@@ -1,0 +1,58 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+)
+
+// Inside runs a session in this process.
+func Inside(ctx context.Context, body Body, spec json.RawMessage) Handle {
+	in := &inside{
+		commands: make(chan Command, 16),
+		events:   make(chan Event, 256),
+		ended:    make(chan struct{}),
+	}
+	go in.run(ctx, body, spec)
+	return in
+}
+
+type inside struct {
+	commands chan Command
+	events   chan Event
+	ended    chan struct{}
+}
+
+func (in *inside) run(ctx context.Context, body Body, spec json.RawMessage) {
+	done := Event{Is: Done}
+	if err := body(ctx, spec, in.commands, in.emit); err != nil {
+		done.Error = err.Error()
+	}
+	close(in.ended)
+	in.events <- done
+	close(in.events)
+}
+
+// emit drops counts that nobody fetches, and nothing else.
+func (in *inside) emit(e Event) {
+	if e.Is == Counts {
+		select {
+		case in.events <- e:
+		default:
+		}
+		return
+	}
+	in.events <- e
+}
+
+func (in *inside) Command(c Command) error {
+	select {
+	case <-in.ended:
+		return ErrEnded
+	case in.commands <- c:
+		return nil
+	}
+}
+
+func (in *inside) Events() <-chan Event { return in.events }
+
+func (in *inside) Pid() int { return 0 }

@@ -1,0 +1,70 @@
+// Package worker runs one session of a producer, consumer or processor, inside this process or in a child process
+// that can really be killed, and talks with it in the same words either way: commands in, events out.
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+)
+
+// Command tells a session what to do. A command with an ID is answered by an Event with the same ID.
+type Command struct {
+	ID    uint64 `json:"id,omitempty"`
+	Do    string `json:"do"`
+	N     int    `json:"n,omitempty"`
+	At    int64  `json:"at,omitempty"`  // ns on the run's clock
+	End   int64  `json:"end,omitempty"` // likewise
+	Point string `json:"point,omitempty"`
+}
+
+// What a Command can ask.
+const (
+	Begin   = "begin"   // send by the schedule from At until End
+	SendN   = "send"    // send N records as fast as the client takes them; answered when each was handed over
+	Flush   = "flush"   // answered when each record sent has its end
+	Hold    = "hold"    // stop at Point when next there
+	Release = "release" // go on
+	Stop    = "stop"    // finish what is in hand, write everything down, end
+)
+
+// Event is what a session says.
+type Event struct {
+	ID       uint64            `json:"id,omitempty"`
+	Is       string            `json:"is"`
+	Point    string            `json:"point,omitempty"`
+	N        int               `json:"n,omitempty"`
+	Counters map[string]uint64 `json:"counters,omitempty"`
+	Settings map[string]string `json:"settings,omitempty"`
+	Error    string            `json:"error,omitempty"`
+}
+
+// What an Event can say.
+const (
+	Ready    = "ready"    // connected; a member of a group: assigned. Settings: the effective ones
+	Answer   = "answer"   // to the command with this ID
+	Held     = "held"     // stands at Point with N records in hand
+	Released = "released" // goes on
+	Counts   = "counts"   // Counters so far; sent several times a second
+	Done     = "done"     // the last event; Error says why, where it ended badly
+)
+
+// Body is a session. It returns when told to Stop, when its commands are closed, or when ctx ends; emit may be called
+// from several goroutines and does not block for long.
+type Body func(ctx context.Context, spec json.RawMessage, commands <-chan Command, emit func(Event)) error
+
+// Handle is a running session.
+type Handle interface {
+	// Command hands a command over; an error says that the session has ended.
+	Command(Command) error
+	// Events ends when the session has: after Done, or without it where it was killed.
+	Events() <-chan Event
+	// Pid of the child process, 0 for a session inside this process.
+	Pid() int
+}
+
+// ErrNoProcess is the answer of a session inside this process to what only a process can suffer.
+var ErrNoProcess = errors.New("the worker runs inside kbench: it is no process of its own and cannot be killed or paused")
+
+// ErrEnded says that the session is over.
+var ErrEnded = errors.New("the worker's session has ended")
