@@ -171,9 +171,29 @@ type Step struct {
 	Pos    Pos
 }
 
-// Target names who is hurt: Kind(Args). Kinds: leader(t/p), follower(t/p), followers(t/p), broker(N), broker(random),
-// controller, coordinator(group), coordinator(transaction), producer(N), consumer(N), processor(N), killed, paused,
-// a name given by "as", "" (none).
+// Kinds of Target.
+const (
+	NoTarget               = ""
+	Leader                 = "leader"      // Topic, Partition
+	Follower               = "follower"    // Topic, Partition: one of the followers, drawn
+	Followers              = "followers"   // Topic, Partition: all of them
+	Broker                 = "broker"      // N, or Random
+	Brokers                = "brokers"     // all: rolling-restart
+	Controller             = "controller"  // the active one
+	GroupCoordinator       = "coordinator" // Name: a consumer group
+	TransactionCoordinator = "transaction-coordinator"
+	ProducerWorker         = "producer"  // N
+	ConsumerWorker         = "consumer"  // N
+	ProcessorWorker        = "processor" // N
+	Killed                 = "killed"    // what steps have killed or stopped and not started again
+	Paused                 = "paused"    // what steps have paused and not resumed
+	Named                  = "name"      // Name, given by an earlier step's "as"
+	TopicTarget            = "topic"     // Topic: cut-acks, refuse-produce, restore
+)
+
+// Target names who is hurt: Kind(Args), as written leader(t/p), follower(t/p), followers(t/p), broker(N), broker(random),
+// brokers, controller, coordinator(group), coordinator(transactional id), producer(N), consumer(N), processor(N),
+// killed, paused, a topic's name, a name given by "as", "" (none).
 type Target struct {
 	Kind      string
 	Topic     string
