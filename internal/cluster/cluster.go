@@ -71,3 +71,26 @@ type AnswerFilter interface {
 	// Filtered is how many Produce requests have been treated since the cluster began.
 	Filtered() int
 }
+
+// Detacher is the ability of a simulated cluster to take a broker away from its clients: its port closes, their
+// connections break and other brokers lead its partitions at once. No process dies and no record is lost, so a fault
+// made of it is to be called simulated.
+type Detacher interface {
+	Detach(ctx context.Context, broker int32) error
+	Attach(ctx context.Context, broker int32) error
+	Attached(broker int32) bool
+}
+
+// Limited is implemented by clusters that cannot show everything; each line of Cannot says one thing that they do not.
+type Limited interface{ Cannot() []string }
+
+// Direct is the ability to be reached past the proxies that clients are sent through. Whoever is answered here stays
+// past them: the addresses that these listeners advertise are the brokers' own.
+type Direct interface{ Direct() []string }
+
+// Made is implemented by clusters that kbench started, and tells with what: the settings every node was given, by
+// Kafka's names, and the flags of a broker's JVM.
+type Made interface {
+	Settings() map[string]string
+	JVM() []string
+}

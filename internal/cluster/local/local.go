@@ -1,0 +1,293 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+
+	"github.com/kbench/kbench/internal/cluster"
+)
+
+// Cluster is a running cluster.
+type Cluster struct {
+	options Options
+	version string
+	addrs   map[int32]address
+	nodes   map[int32]*node
+	proxies []Proxy
+	data    *dataFolder
+	run     *spawner
+	unlock  func()
+
+	closing   sync.Once
+	closeFail error
+}
+
+var (
+	_ cluster.Cluster = (*Cluster)(nil)
+	_ cluster.Process = (*Cluster)(nil)
+	_ cluster.Made    = (*Cluster)(nil)
+	_ cluster.Direct  = (*Cluster)(nil)
+)
+
+// Start brings a cluster up and returns once it is healthy: a *Cluster, or with Options.ProxyClients a *Proxied. Both
+// offer cluster.Process, cluster.Made and cluster.Direct. When ctx ends first, nothing is left running; afterwards ctx
+// is of no matter any more. The first start ever fetches Kafka and takes some ten seconds longer.
+func Start(ctx context.Context, options Options) (cluster.Cluster, error) {
+	o, err := options.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{options: o, unlock: func() {}, run: newSpawner(), nodes: map[int32]*node{}}
+	if err := c.start(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("starting a local cluster: %w", err), c.Close())
+	}
+	if o.ProxyClients {
+		return &Proxied{c, c.proxies}, nil
+	}
+	return c, nil
+}
+
+func (c *Cluster) start(ctx context.Context) error {
+	var err error
+	if !c.options.Shared {
+		if c.unlock, err = Lock(ctx, c.options.CacheDir, c.options.Note); err != nil {
+			c.unlock = func() {}
+			return err
+		}
+	}
+	if err := sweep(c.options.TempDir, c.options.Note); err != nil {
+		return err
+	}
+	k, err := prepare(ctx, c.options, c.run)
+	if err != nil {
+		return err
+	}
+	c.version = k.jars.version
+	if c.data, err = newDataFolder(c.options.TempDir); err != nil {
+		return err
+	}
+	if err := errors.Join(c.chooseAddresses(), os.MkdirAll(c.options.Dir, 0o755)); err != nil {
+		return err
+	}
+	if err := c.makeNodes(k); err != nil {
+		return err
+	}
+	return c.startAll(ctx)
+}
+
+// chooseAddresses gives each node its ports, and each broker its proxy where clients are proxied.
+func (c *Cluster) chooseAddresses() error {
+	ports, err := freePorts(2*c.options.Brokers + c.options.Controllers)
+	if err != nil {
+		return err
+	}
+	next := func() string {
+		port := ports[0]
+		ports = ports[1:]
+		return loopback(port)
+	}
+	c.addrs = map[int32]address{}
+	for i := range c.options.Controllers {
+		c.addrs[firstController+int32(i)] = address{control: next()}
+	}
+	for i := range c.options.Brokers {
+		a := address{client: next(), internal: next()}
+		a.public = a.client
+		if c.options.ProxyClients {
+			proxy, err := c.options.NewProxy(a.client)
+			if err != nil {
+				return fmt.Errorf("proxy for broker %d: %w", firstBroker+i, err)
+			}
+			c.proxies = append(c.proxies, proxy)
+			a.public = proxy.Addr()
+		}
+		c.addrs[firstBroker+int32(i)] = a
+	}
+	return nil
+}
+
+// makeNodes writes each node's configuration and formats its folder.
+func (c *Cluster) makeNodes(k kit) error {
+	o, clusterID := c.options, newUUID()
+	logs, err := writeLogConfig(o.Dir)
+	if err != nil {
+		return err
+	}
+	for id := range c.addrs {
+		name := nodeName(id)
+		home := filepath.Join(c.data.path, name)
+		logDir, scratch := filepath.Join(home, "log"), filepath.Join(home, "tmp")
+		config := filepath.Join(o.Dir, name+".properties")
+		err := errors.Join(
+			format(logDir, clusterID, id, k.checkpoint),
+			os.MkdirAll(scratch, 0o755),
+			writeProperties(config, nodeSettings(id, c.addrs, o.settings(), logDir)))
+		if err != nil {
+			return err
+		}
+		heap := o.Heap
+		if id >= firstController {
+			heap = controllerHeap
+		}
+		c.nodes[id] = &node{id: id, run: c.run, java: k.java, logFile: filepath.Join(o.Dir, name+".log"), born: c.data.add,
+			args: k.nodeArgs(o.jvm(heap), c.data.path, scratch, logs, config)}
+	}
+	return nil
+}
+
+// startAll starts every node, controllers first, and waits until the cluster is healthy or a node dies.
+func (c *Cluster) startAll(ctx context.Context) error {
+	for _, id := range slices.Backward(slices.Sorted(maps.Keys(c.nodes))) {
+		n := c.nodes[id]
+		if err := n.start(); err != nil {
+			return err
+		}
+		var cancel context.CancelFunc
+		ctx, cancel = n.whileAlive(ctx)
+		defer cancel()
+	}
+	err := c.Healthy(ctx)
+	if err == nil {
+		return nil
+	}
+	for _, n := range c.nodes {
+		if st, _ := n.state(); st.State == "dead" {
+			err = fmt.Errorf("%w\n%s\nmore in %s", err, n.lastWords(), n.logFile)
+		}
+	}
+	return err
+}
+
+// Info of a local cluster.
+func (c *Cluster) Info() cluster.Info {
+	return cluster.Info{Kind: "local", Software: "Apache Kafka", Version: c.version, Mode: "kraft", Brokers: c.options.Brokers}
+}
+
+// Bootstrap addresses: the brokers', or their proxies'.
+func (c *Cluster) Bootstrap() []string {
+	return c.each(func(a address) string { return a.public })
+}
+
+// Direct addresses of the listeners that brokers also use among themselves.
+func (c *Cluster) Direct() []string {
+	return c.each(func(a address) string { return a.internal })
+}
+
+func (c *Cluster) each(of func(address) string) []string {
+	var list []string
+	for _, id := range c.Brokers() {
+		list = append(list, of(c.addrs[id]))
+	}
+	return list
+}
+
+// Brokers by id, in order.
+func (c *Cluster) Brokers() []int32 {
+	return c.ids(func(id int32) bool { return id < firstController })
+}
+
+// Controllers by id, in order.
+func (c *Cluster) Controllers() []int32 {
+	return c.ids(func(id int32) bool { return id >= firstController })
+}
+
+func (c *Cluster) ids(want func(int32) bool) []int32 {
+	ids := slices.Sorted(maps.Keys(c.nodes))
+	return slices.DeleteFunc(ids, func(id int32) bool { return !want(id) })
+}
+
+// Settings that every node was given, beside those that tie the nodes together.
+func (c *Cluster) Settings() map[string]string { return c.options.settings() }
+
+// JVM flags of a broker.
+func (c *Cluster) JVM() []string { return c.options.jvm(c.options.Heap) }
+
+// Kill ends a node by SIGKILL.
+func (c *Cluster) Kill(ctx context.Context, id int32) error {
+	n, err := c.node(id)
+	if err != nil {
+		return err
+	}
+	return n.signal(ctx, syscall.SIGKILL)
+}
+
+// Stop ends a node by SIGTERM, which has it hand over its leaderships first. A paused node cannot.
+func (c *Cluster) Stop(ctx context.Context, id int32) error {
+	n, err := c.node(id)
+	if err != nil {
+		return err
+	}
+	if st, err := n.state(); err != nil || st.State == "paused" {
+		return errors.Join(err, fmt.Errorf("%s is paused and cannot stop", nodeName(id)))
+	}
+	return n.signal(ctx, syscall.SIGTERM)
+}
+
+// Pause stops every thread of a node, by SIGSTOP.
+func (c *Cluster) Pause(ctx context.Context, id int32) error {
+	n, err := c.node(id)
+	if err != nil {
+		return err
+	}
+	return n.turn(ctx, syscall.SIGSTOP, "paused")
+}
+
+// Resume lets a paused node go on, by SIGCONT.
+func (c *Cluster) Resume(ctx context.Context, id int32) error {
+	n, err := c.node(id)
+	if err != nil {
+		return err
+	}
+	return n.turn(ctx, syscall.SIGCONT, "running")
+}
+
+// Start starts a node again, with its data and at its address.
+func (c *Cluster) Start(_ context.Context, id int32) error {
+	n, err := c.node(id)
+	if err != nil {
+		return err
+	}
+	return n.start()
+}
+
+// State of a node's process, read from /proc now.
+func (c *Cluster) State(id int32) (cluster.ProcessState, error) {
+	n, err := c.node(id)
+	if err != nil {
+		return cluster.ProcessState{}, err
+	}
+	return n.state()
+}
+
+func (c *Cluster) node(id int32) (*node, error) {
+	n := c.nodes[id]
+	if n == nil {
+		return nil, fmt.Errorf("the cluster has no node %d, only %v", id, slices.Sorted(maps.Keys(c.nodes)))
+	}
+	return n, nil
+}
+
+// Close kills every node, whatever its state, and removes the data.
+func (c *Cluster) Close() error {
+	c.closing.Do(func() {
+		var wg sync.WaitGroup
+		for _, n := range c.nodes {
+			wg.Go(n.end)
+		}
+		wg.Wait()
+		c.closeFail = closeProxies(c.proxies)
+		if c.data != nil {
+			c.closeFail = errors.Join(c.closeFail, c.data.remove())
+		}
+		c.run.close()
+		c.unlock()
+	})
+	return c.closeFail
+}

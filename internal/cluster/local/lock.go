@@ -1,0 +1,73 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Lock waits until no other process on this machine has a local cluster with the same cache folder, or ctx ends. Start
+// takes it by itself, unless Options.Shared is set. The kernel gives it back when its holder dies.
+func Lock(ctx context.Context, cacheDir string, note func(format string, args ...any)) (unlock func(), err error) {
+	if err := os.MkdirAll(cacheDir, 0o755); err != nil {
+		return nil, err
+	}
+	f, err := lockFile(ctx, filepath.Join(cacheDir, "cluster.lock"), func(holder string) {
+		if note != nil {
+			note("waiting for another local cluster to end (process %s)", holder)
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("waiting for the one local cluster at a time: %w", err)
+	}
+	return func() { f.Close() }, nil
+}
+
+// lockFile waits for the lock on a file, which is made if need be and says who holds it. Closing the file unlocks.
+// busy is told once, when there is something to wait for.
+func lockFile(ctx context.Context, path string, busy func(holder string)) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	for told := false; ; {
+		ok, err := tryLock(f)
+		if err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		if ok {
+			break
+		}
+		if !told {
+			holder, _ := os.ReadFile(path) // only for the message
+			busy(strings.TrimSpace(string(holder)))
+			told = true
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(ctx.Err(), f.Close())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	if err := f.Truncate(0); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if _, err := fmt.Fprintln(f, os.Getpid()); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// tryLock takes the lock of an open file if nobody else has it.
+func tryLock(f *os.File) (bool, error) {
+	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return false, nil
+	}
+	return err == nil, err
+}

@@ -1,0 +1,162 @@
+// Package local runs Apache Kafka in KRaft mode as processes on loopback: brokers 1 to N and, apart from them so that
+// hurting a broker leaves the quorum alone, controllers from 1001 on. It needs Linux and Java 17.
+//
+// Nothing of a cluster outlives the process that started it, however that ends: the kernel kills the nodes with it, and
+// what a crash leaves on disk is removed by the next Start. What stays on purpose is the nodes' configuration and logs
+// in Options.Dir and the jars in Options.CacheDir.
+package local
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// KafkaVersion is what is fetched where no KAFKA_HOME is given.
+const KafkaVersion = "4.3.1"
+
+// Options of a cluster. Only CacheDir and Dir must be given.
+type Options struct {
+	Brokers     int // default 3
+	Controllers int // default 1
+
+	// Config is given to brokers and controllers, over the defaults of Settings. The names that tie the nodes together
+	// (node.id, listeners, log.dirs, …) cannot be given.
+	Config map[string]string
+
+	// Heap of a broker, as -Xms and -Xmx want it, default 512m. A controller gets 256m.
+	Heap string
+	// JVM flags for every node, after QuickJVM or, where Steady is set, SteadyJVM, so that they win. A choice of collector
+	// here replaces theirs.
+	JVM []string
+	// Steady takes the flags that Kafka's own start script uses: slower to start, and what throughput is measured with.
+	Steady bool
+
+	// Dir takes the nodes' configuration and logs: usually the run directory's cluster folder. It is made if need be.
+	Dir string
+	// CacheDir keeps jars, class-data archives and the lock between clusters: usually kbench under the user's cache folder.
+	CacheDir string
+	// TempDir is where the folder with Kafka's data is made, default os.TempDir.
+	TempDir string
+
+	// KafkaHome is an unpacked distribution of Kafka 4 to use in place of Maven's.
+	KafkaHome string
+	// Java and Maven are the commands, default java and mvn from the search path.
+	Java, Maven string
+
+	// ProxyClients sends clients through one proxy for each broker, made by NewProxy. The cluster then is a
+	// cluster.AnswerFilter and a cluster.Direct.
+	ProxyClients bool
+	NewProxy     func(target string) (Proxy, error)
+
+	// Shared starts the cluster beside others. Without it Start waits until no other process runs a local cluster.
+	Shared bool
+
+	// Note takes progress, a line at a time. May be nil.
+	Note func(format string, args ...any)
+}
+
+// QuickJVM are the flags of a node unless Options.Steady is set. They make three brokers ready in half the time and are
+// wrong for throughput: only the first compiler is used.
+func QuickJVM() []string { return []string{"-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"} }
+
+// SteadyJVM are the performance flags of Kafka's own start script (kafka-run-class.sh).
+func SteadyJVM() []string {
+	return []string{"-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent"}
+}
+
+const controllerHeap = "256m"
+
+// withDefaults fills in what was left out, and refuses what cannot be.
+func (o Options) withDefaults() (Options, error) {
+	if o.Brokers == 0 {
+		o.Brokers = 3
+	}
+	if o.Controllers == 0 {
+		o.Controllers = 1
+	}
+	if o.Brokers < 0 || o.Controllers < 0 {
+		return o, fmt.Errorf("a local cluster of %d brokers and %d controllers cannot be", o.Brokers, o.Controllers)
+	}
+	if o.CacheDir == "" || o.Dir == "" {
+		return o, errors.New("a local cluster needs a cache folder and a folder for its logs")
+	}
+	if o.ProxyClients && o.NewProxy == nil {
+		return o, errors.New("clients are to be proxied, but no proxy is given")
+	}
+	o.Heap = orElse(o.Heap, "512m")
+	o.TempDir = orElse(o.TempDir, os.TempDir())
+	o.Java = orElse(o.Java, "java")
+	o.Maven = orElse(o.Maven, "mvn")
+	if o.Note == nil {
+		o.Note = func(string, ...any) {}
+	}
+	for _, dir := range []*string{&o.Dir, &o.CacheDir, &o.TempDir} {
+		abs, err := filepath.Abs(*dir)
+		if err != nil {
+			return o, fmt.Errorf("folder %s: %w", *dir, err)
+		}
+		*dir = abs
+	}
+	return o, checkConfig(o.Config)
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+// jvm are the flags of a node with that heap, as a report shows them.
+func (o Options) jvm(heap string) []string {
+	flags := []string{"-Xms" + heap, "-Xmx" + heap}
+	base := QuickJVM()
+	if o.Steady {
+		base = SteadyJVM()
+	}
+	if slices.ContainsFunc(o.JVM, choosesCollector) {
+		base = slices.DeleteFunc(base, choosesCollector)
+	}
+	return append(append(flags, base...), o.JVM...)
+}
+
+// choosesCollector: two such flags on one command line are an error to the JVM.
+func choosesCollector(flag string) bool {
+	return strings.HasPrefix(flag, "-XX:+Use") && strings.HasSuffix(flag, "GC")
+}
+
+// Available says why no local cluster can be started with the options, or nil. It looks at Java's version, and for
+// jars in KafkaHome, in the cache or by way of Maven, and starts nothing but "java -version".
+func Available(o Options) error {
+	major, err := javaMajor(orElse(o.Java, "java"))
+	if err != nil {
+		return err
+	}
+	if major < minJava {
+		return fmt.Errorf("Java %d found, Kafka %s needs %d", major, KafkaVersion, minJava)
+	}
+	if o.KafkaHome != "" {
+		_, err := homeJars(o.KafkaHome)
+		return err
+	}
+	if _, err := cachedJars(o.CacheDir); err == nil {
+		return nil
+	}
+	if _, err := exec.LookPath(orElse(o.Maven, "mvn")); err != nil {
+		return fmt.Errorf("no KAFKA_HOME, no jars in %s and no Maven to fetch them", o.CacheDir)
+	}
+	return nil
+}
+
+func nodeName(id int32) string {
+	if id >= firstController {
+		return "controller-" + strconv.Itoa(int(id))
+	}
+	return "broker-" + strconv.Itoa(int(id))
+}

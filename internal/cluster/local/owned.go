@@ -1,0 +1,158 @@
+package local
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// A cluster's data lies in a folder of its own below the temporary one. Its owner holds a lock on a file in it, which
+// the kernel gives back when the owner dies; the file tells which processes were started for it.
+const (
+	dataPrefix   = "kbench-cluster-"
+	unownedYet   = "kbench-new-"
+	ownerFile    = "owner.json"
+	dataMark     = "-Dkbench.data=" // on each node's command line, with the folder: what proves that it is ours
+	leftoverWait = 5 * time.Second
+)
+
+// owner is the content of the owner file.
+type owner struct {
+	Pid   int        `json:"pid"`
+	Boot  string     `json:"boot"` // of the machine: start times mean nothing after another
+	Nodes []identity `json:"nodes"`
+}
+
+// dataFolder is a folder that this process owns.
+type dataFolder struct {
+	path string
+	lock *os.File
+
+	mu    sync.Mutex
+	owner owner
+}
+
+// newDataFolder makes a folder. It gets the name that a sweep looks for only once its owner is known.
+func newDataFolder(tempDir string) (*dataFolder, error) {
+	unowned, err := os.MkdirTemp(tempDir, unownedYet)
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(tempDir, dataPrefix+strings.TrimPrefix(filepath.Base(unowned), unownedYet))
+	lock, err := os.OpenFile(filepath.Join(unowned, ownerFile), os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(unowned))
+	}
+	d := &dataFolder{path: path, lock: lock, owner: owner{Pid: os.Getpid(), Boot: bootID()}}
+	if _, err := tryLock(lock); err != nil {
+		return nil, errors.Join(err, lock.Close(), os.RemoveAll(unowned))
+	}
+	if err := errors.Join(d.write(), os.Rename(unowned, path)); err != nil {
+		return nil, errors.Join(err, lock.Close(), os.RemoveAll(unowned))
+	}
+	return d, nil
+}
+
+// add notes one more process that works in the folder.
+func (d *dataFolder) add(proc identity) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.owner.Nodes = append(d.owner.Nodes, proc)
+	return d.write()
+}
+
+// write rewrites the file in place, because its lock is on just this file.
+func (d *dataFolder) write() error {
+	raw, err := json.Marshal(d.owner)
+	if err != nil {
+		return err
+	}
+	if err := d.lock.Truncate(0); err != nil {
+		return err
+	}
+	_, err = d.lock.WriteAt(raw, 0)
+	return err
+}
+
+func (d *dataFolder) remove() error {
+	return errors.Join(os.RemoveAll(d.path), d.lock.Close())
+}
+
+// sweep removes what crashed owners left: folders whose lock is free, and processes that provably worked in them.
+func sweep(tempDir string, note func(format string, args ...any)) error {
+	folders, err := filepath.Glob(filepath.Join(tempDir, dataPrefix+"*"))
+	if err != nil {
+		return err
+	}
+	var problems []error
+	for _, folder := range folders {
+		swept, err := sweepFolder(folder)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("left over by an earlier run: %w", err))
+		}
+		if swept {
+			note("removed %s, left over by an earlier run", folder)
+		}
+	}
+	return errors.Join(problems...)
+}
+
+func sweepFolder(folder string) (swept bool, err error) {
+	f, err := os.OpenFile(filepath.Join(folder, ownerFile), os.O_RDWR, 0)
+	if errors.Is(err, os.ErrPermission) {
+		return false, nil // somebody else's
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		return true, os.RemoveAll(folder) // a removal that was cut short: the owner file may go first
+	}
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	if free, err := tryLock(f); err != nil || !free {
+		return false, err
+	}
+	var o owner
+	if err := json.NewDecoder(f).Decode(&o); err == nil && o.Boot == bootID() {
+		for _, proc := range o.Nodes {
+			if err := killLeftover(proc, folder); err != nil {
+				return false, err
+			}
+		}
+	}
+	return true, os.RemoveAll(folder)
+}
+
+// killLeftover kills a process only if it is the very one that was noted and says itself that it works in the folder.
+func killLeftover(proc identity, folder string) error {
+	st, err := proc.state()
+	if err != nil || st.State == "dead" {
+		return err
+	}
+	args, err := proc.commandLine()
+	if err != nil || !slices.Contains(args, dataMark+folder) {
+		return err
+	}
+	if err := syscall.Kill(proc.Pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("process %d: %w", proc.Pid, err)
+	}
+	for end := time.Now().Add(leftoverWait); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if st, err := proc.state(); err != nil || st.State == "dead" {
+			return err
+		}
+	}
+	return fmt.Errorf("process %d does not die", proc.Pid)
+}
+
+// bootID is the machine's current boot, "" where it is not told.
+func bootID() string {
+	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(id))
+}
