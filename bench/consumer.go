@@ -1,0 +1,269 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/kbench/kbench/internal/client"
+	"github.com/kbench/kbench/internal/history"
+	"github.com/kbench/kbench/internal/worker"
+)
+
+// When a consumer commits what it handles.
+const (
+	commitAfter  = "after-processing"
+	commitBefore = "before-processing"
+	commitAuto   = "auto"
+	commitNone   = "none"
+)
+
+// pollWait is how long a poll may take; it bounds how late a command is obeyed.
+const pollWait = 50 * time.Millisecond
+
+// consumerSpec is one member of a group.
+type consumerSpec struct {
+	Settings  map[string]string
+	Topics    []string // names on the cluster
+	Group     string   // logical, for the history
+	Commit    string
+	Handling  time.Duration // how long handling one record takes
+	Batch     int           // records handled between commits; 0: what a poll brings
+	Isolation history.Isolation
+}
+
+// maxPoll bounds what one poll brings.
+const maxPoll = 2000
+
+// consumer is one session of a group's member: it reads, handles, and commits.
+type consumer struct {
+	readerLog
+	spec   *consumerSpec
+	client client.Consumer
+	held   map[client.Partition]bool
+	next   map[client.Partition]int64 // position after what was handled
+	dirty  bool                       // next has moved since the last commit
+	ready  bool
+	op     history.Op
+}
+
+func (s *session) consume(ctx context.Context, driver client.Driver, commands <-chan worker.Command) error {
+	spec := s.spec.Consumer
+	own, err := driver.NewConsumer(s.spec.Bootstrap, spec.Settings)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", s.name(), err)
+	}
+	c := &consumer{
+		readerLog: readerLog{session: s, run: s.spec.Header.Run}, spec: spec, client: own,
+		held: map[client.Partition]bool{}, next: map[client.Partition]int64{},
+	}
+	if counted, ok := own.(client.Counters); ok {
+		counters := counted.Counters
+		s.counts.client.Store(&counters)
+	}
+	if err := own.Subscribe(spec.Topics); err != nil {
+		return errors.Join(fmt.Errorf("subscribe: %w", err), own.Close())
+	}
+	c.subscribed()
+	ctx, stop := obeyGate(ctx, s, commands)
+	defer stop()
+	for ctx.Err() == nil {
+		if err := c.turn(ctx); err != nil {
+			return errors.Join(err, own.Close())
+		}
+	}
+	if err := own.Close(); err != nil {
+		return fmt.Errorf("close %s: %w", s.name(), err)
+	}
+	return stopped(ctx)
+}
+
+// errStopped is why a session's context ends when it was told to stop.
+var errStopped = errors.New("told to stop")
+
+// stopped is the error of a session whose context has ended: none where that was asked for.
+func stopped(ctx context.Context) error {
+	if cause := context.Cause(ctx); !errors.Is(cause, errStopped) {
+		return cause
+	}
+	return nil
+}
+
+// obeyGate obeys the commands that every session of a reader knows; told to stop, it ends the context it returns.
+func obeyGate(ctx context.Context, s *session, commands <-chan worker.Command) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case c, ok := <-commands:
+				switch {
+				case !ok || c.Do == worker.Stop:
+					cancel(errStopped)
+					return
+				case c.Do == worker.Hold:
+					s.gate.hold(c.Point)
+				case c.Do == worker.Release:
+					s.gate.open()
+				case c.ID != 0:
+					s.answer(c.ID, nil)
+				}
+			}
+		}
+	}()
+	return ctx, func() { cancel(errStopped) }
+}
+
+// subscribed records the subscription.
+func (c *consumer) subscribed() {
+	now := c.clock.Now()
+	op := history.Op{Kind: history.Subscribe, Outcome: history.OK, Call: now, Return: now, Partition: history.Unknown, Offset: history.Unknown}
+	for _, name := range c.spec.Topics {
+		ref := c.topics[name]
+		for p := range ref.Partitions {
+			op.Partitions = append(op.Partitions, ref.First+int32(p))
+		}
+	}
+	c.record(&op)
+}
+
+// turn polls once and deals with what came.
+func (c *consumer) turn(ctx context.Context) error {
+	call := c.clock.Now()
+	event, err := c.client.Poll(pollWait, maxPoll)
+	if err != nil {
+		return fmt.Errorf("poll: %w", err)
+	}
+	switch event.Kind {
+	case client.Delivery:
+		c.polled(call, event.Records, c.spec.Group, c.spec.Isolation)
+		return c.handle(ctx, event.Records)
+	case client.Assigned:
+		for _, p := range event.Partitions {
+			c.held[p.Partition] = true
+		}
+		c.reassigned()
+	case client.Revoked, client.Lost:
+		for _, p := range event.Partitions {
+			delete(c.held, p.Partition)
+			delete(c.next, p.Partition)
+		}
+		c.reassigned()
+	}
+	return nil
+}
+
+func (c *consumer) reassigned() {
+	c.assigned(c.held)
+	if !c.ready {
+		c.ready = true
+		c.emit(worker.Event{Is: worker.Ready, Settings: settingsOf(c.client)})
+	}
+}
+
+// handle works off the records of one poll, batch by batch.
+func (c *consumer) handle(ctx context.Context, records []client.Fetched) error {
+	batch := c.spec.Batch
+	if batch <= 0 {
+		batch = len(records)
+	}
+	for start := 0; start < len(records); start += batch {
+		if err := c.handleBatch(ctx, records[start:min(start+batch, len(records))]); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (c *consumer) handleBatch(ctx context.Context, records []client.Fetched) error {
+	c.gate.pass(ctx, pointPolled, len(records), c.emit)
+	if ctx.Err() != nil {
+		return nil // what is in hand stays undone, and uncommitted unless the client commits by itself
+	}
+	for i := range records {
+		p := client.Partition{Topic: records[i].Topic, Partition: records[i].Partition}
+		c.next[p] = records[i].Offset + 1
+	}
+	switch c.spec.Commit {
+	case commitBefore:
+		if err := c.commit(ctx); err != nil {
+			return err
+		}
+		c.gate.pass(ctx, pointHandled, len(records), c.emit)
+		c.effect(ctx, records)
+	case commitAfter:
+		c.effect(ctx, records)
+		c.settle()
+		c.gate.pass(ctx, pointHandled, len(records), c.emit)
+		return c.commit(ctx)
+	case commitAuto:
+		c.effect(ctx, records)
+		c.gate.pass(ctx, pointHandled, len(records), c.emit)
+	}
+	return nil
+}
+
+// effect is what handling the records does to the world: here, a line in the history. It is written record by record
+// where handling takes time, so that a death in between leaves the right ones undone.
+func (c *consumer) effect(ctx context.Context, records []client.Fetched) {
+	for start := 0; start < len(records); {
+		end := start + 1
+		for c.spec.Handling == 0 && end < len(records) && records[end].Partition == records[start].Partition && records[end].Topic == records[start].Topic {
+			end++
+		}
+		call := c.clock.Now()
+		if c.spec.Handling > 0 {
+			c.clock.SleepUntil(call+int64(c.spec.Handling), ctx.Done())
+		}
+		c.done(call, records[start:end])
+		start = end
+	}
+}
+
+// done records the effect on records of one partition.
+func (c *consumer) done(call int64, records []client.Fetched) {
+	c.op = history.Op{
+		Kind: history.Process, Outcome: history.OK, Call: call, Return: c.clock.Now(), Group: c.spec.Group,
+		Partition: c.partition(records[0].Topic, records[0].Partition),
+		Intended:  history.Unknown, Offset: history.Unknown, FromPartition: history.Unknown, Generation: history.Unknown,
+		Records: c.op.Records[:0],
+	}
+	for i := range records {
+		c.op.Records = append(c.op.Records, recordOf(&records[i], c.run))
+	}
+	c.record(&c.op)
+	c.settle()
+	c.counts.processed.Add(uint64(len(records)))
+}
+
+// commit commits the positions of what was handled. A refusal because the group has moved on is no error of the
+// session: the records belong to another member now, and the history shows the refusal.
+func (c *consumer) commit(ctx context.Context) error {
+	positions := make([]client.PartitionOffset, 0, len(c.next))
+	for p, next := range c.next {
+		positions = append(positions, client.PartitionOffset{Partition: p, Offset: next})
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), transactionStep)
+	defer cancel()
+	op := history.Op{
+		Kind: history.Commit, Call: c.clock.Now(), Group: c.spec.Group, Offsets: c.offsets(positions),
+		Partition: history.Unknown, Offset: history.Unknown, Generation: history.Unknown,
+	}
+	err := c.client.Commit(ctx, positions)
+	op.Return = c.clock.Now()
+	if err == nil {
+		op.Outcome = history.OK
+		c.counts.committed.Add(1)
+	}
+	c.record(&op)
+	c.settle()
+	if err != nil {
+		_ = c.fence(err)
+	}
+	return nil
+}

@@ -1,0 +1,31 @@
+package bench
+
+import "sync/atomic"
+
+// counts are a session's running figures. They are for progress, triggers and hints; verdicts come from the history.
+type counts struct {
+	sent, acked, failed, indeterminate atomic.Uint64
+	read, processed, committed         atomic.Uint64
+	transactions, aborted, fenced      atomic.Uint64
+	resent                             atomic.Uint64
+	client                             atomic.Pointer[func() map[string]uint64] // the driver's own, once there is a client
+}
+
+func (c *counts) snapshot() map[string]uint64 {
+	out := map[string]uint64{}
+	for name, figure := range map[string]*atomic.Uint64{
+		"sent": &c.sent, "acked": &c.acked, "failed": &c.failed, "indeterminate": &c.indeterminate,
+		"read": &c.read, "processed": &c.processed, "committed": &c.committed,
+		"transactions": &c.transactions, "aborted": &c.aborted, "fenced": &c.fenced, "resent": &c.resent,
+	} {
+		if n := figure.Load(); n > 0 {
+			out[name] = n
+		}
+	}
+	if own := c.client.Load(); own != nil {
+		for name, n := range (*own)() {
+			out["client."+name] = n
+		}
+	}
+	return out
+}

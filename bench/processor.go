@@ -1,0 +1,243 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/kbench/kbench/internal/client"
+	"github.com/kbench/kbench/internal/history"
+	"github.com/kbench/kbench/internal/worker"
+)
+
+// processorSpec is one read–process–write worker.
+type processorSpec struct {
+	Producer   producerSpec // Topics: the one it writes to
+	Consumer   map[string]string
+	From       topicRef
+	Group      string // logical, for the history
+	GroupID    string // on the cluster
+	Batch      int    // inputs a transaction
+	Manual     bool   // read every partition by assignment instead of as a member
+	Generation bool   // send the group's generation with the offsets (KIP-447)
+}
+
+// processor reads a batch, writes one output for each input, and commits outputs and offsets together.
+type processor struct {
+	readerLog
+	spec   *processorSpec
+	driver client.Driver
+	out    *producer
+	in     client.Consumer
+	held   map[client.Partition]bool
+	ready  bool
+}
+
+func (s *session) process(ctx context.Context, driver client.Driver, commands <-chan worker.Command) error {
+	spec := s.spec.Processor
+	out, err := newProducer(ctx, s, &spec.Producer, driver)
+	if err != nil {
+		return err
+	}
+	defer out.client.Close()
+	p := &processor{readerLog: readerLog{session: s, run: s.spec.Header.Run}, spec: spec, driver: driver, out: out}
+	ctx, stop := obeyGate(ctx, s, commands)
+	defer stop()
+	out.done = ctx.Done()
+	if err := p.open(ctx); err != nil {
+		return err
+	}
+	for ctx.Err() == nil {
+		if err := p.turn(ctx); err != nil {
+			return errors.Join(err, p.in.Close())
+		}
+	}
+	return errors.Join(p.in.Close(), stopped(ctx), out.finish(context.WithoutCancel(ctx)))
+}
+
+// open begins to read at the group's committed offsets, as a member or by assignment. It is done anew after an
+// aborted transaction, whose inputs are to be read again.
+func (p *processor) open(ctx context.Context) error {
+	own, err := p.driver.NewConsumer(p.session.spec.Bootstrap, p.spec.Consumer)
+	if err != nil {
+		return fmt.Errorf("open %s's reader: %w", p.name(), err)
+	}
+	p.in, p.held = own, map[client.Partition]bool{}
+	if !p.spec.Manual {
+		if err := own.Subscribe([]string{p.spec.From.Physical}); err != nil {
+			return errors.Join(fmt.Errorf("subscribe: %w", err), own.Close())
+		}
+		return nil
+	}
+	return p.assign(ctx)
+}
+
+func (p *processor) assign(ctx context.Context) error {
+	parts := make([]client.Partition, p.spec.From.Partitions)
+	for i := range parts {
+		parts[i] = client.Partition{Topic: p.spec.From.Physical, Partition: int32(i)}
+	}
+	ctx, cancel := context.WithTimeout(ctx, transactionStep)
+	defer cancel()
+	positions, err := p.in.Committed(ctx, parts)
+	if err != nil {
+		return errors.Join(fmt.Errorf("committed offsets: %w", err), p.in.Close())
+	}
+	if err := p.in.Assign(positions); err != nil {
+		return errors.Join(fmt.Errorf("assign: %w", err), p.in.Close())
+	}
+	for _, part := range parts {
+		p.held[part] = true
+	}
+	p.reassigned()
+	return nil
+}
+
+func (p *processor) reassigned() {
+	p.assigned(p.held)
+	if !p.ready {
+		p.ready = true
+		p.emit(worker.Event{Is: worker.Ready, Settings: settingsOf(p.out.client)})
+	}
+}
+
+func (p *processor) turn(ctx context.Context) error {
+	call := p.clock.Now()
+	event, err := p.in.Poll(pollWait, p.spec.Batch)
+	if err != nil {
+		return fmt.Errorf("poll: %w", err)
+	}
+	switch event.Kind {
+	case client.Delivery:
+		p.polled(call, event.Records, p.spec.Group, history.ReadCommitted)
+		return p.transform(ctx, event.Records)
+	case client.Assigned:
+		if p.spec.Manual {
+			return nil // told when it was made
+		}
+		for _, part := range event.Partitions {
+			p.held[part.Partition] = true
+		}
+		p.reassigned()
+	case client.Revoked, client.Lost:
+		for _, part := range event.Partitions {
+			delete(p.held, part.Partition)
+		}
+		p.reassigned()
+	}
+	return nil
+}
+
+// transform answers a batch of inputs and commits it. An abort is part of an application's life: it reads again
+// from the committed offsets and goes on. A session that was fenced ends.
+func (p *processor) transform(ctx context.Context, inputs []client.Fetched) error {
+	p.gate.pass(ctx, pointPolled, len(inputs), p.emit)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if p.out.txns == nil {
+		return p.transformPlain(ctx, inputs)
+	}
+	if err := p.out.begin(); err != nil {
+		return err
+	}
+	next := p.respond(inputs)
+	step, cancel := context.WithTimeout(context.WithoutCancel(ctx), transactionStep)
+	defer cancel()
+	if err := p.out.client.Flush(step); err != nil {
+		return p.startOver(ctx, fmt.Errorf("flush outputs: %w", err))
+	}
+	p.gate.pass(ctx, pointBeforeOffsets, len(inputs), p.emit)
+	if err := p.sendOffsets(step, next); err != nil {
+		return p.startOver(ctx, err)
+	}
+	if err := p.out.commitTransaction(step); err != nil {
+		return err
+	}
+	p.counts.processed.Add(uint64(len(inputs)))
+	return nil
+}
+
+// transformPlain writes outputs, waits for them, and commits the offsets: at least once.
+func (p *processor) transformPlain(ctx context.Context, inputs []client.Fetched) error {
+	next := p.respond(inputs)
+	step, cancel := context.WithTimeout(context.WithoutCancel(ctx), transactionStep)
+	defer cancel()
+	if err := p.out.client.Flush(step); err != nil {
+		return fmt.Errorf("flush outputs: %w", err)
+	}
+	p.gate.pass(ctx, pointBeforeOffsets, len(inputs), p.emit)
+	call := p.clock.Now()
+	err := p.in.Commit(step, next)
+	p.committed(call, 0, next, err)
+	p.counts.processed.Add(uint64(len(inputs)))
+	return nil
+}
+
+// respond sends one output for each input and returns the positions after them.
+func (p *processor) respond(inputs []client.Fetched) []client.PartitionOffset {
+	last := map[client.Partition]int64{}
+	for i := range inputs {
+		in := &inputs[i]
+		seq := p.out.next
+		p.out.next++
+		p.out.sendRecord(flight{
+			intended: p.clock.Now(), seq: seq, session: int32(p.session.spec.Header.Self.Session), attempt: 1, txn: p.out.openTxn(),
+			fromPartition: p.partition(in.Topic, in.Partition), fromOffset: in.Offset,
+		}, in.Key)
+		last[client.Partition{Topic: in.Topic, Partition: in.Partition}] = in.Offset + 1
+	}
+	next := make([]client.PartitionOffset, 0, len(last))
+	for part, offset := range last {
+		next = append(next, client.PartitionOffset{Partition: part, Offset: offset})
+	}
+	return next
+}
+
+func (p *processor) sendOffsets(ctx context.Context, next []client.PartitionOffset) error {
+	meta := client.Anonymous(p.spec.GroupID)
+	if p.spec.Generation && !p.spec.Manual {
+		var err error
+		if meta, err = p.in.GroupMetadata(); err != nil {
+			return fmt.Errorf("group metadata: %w", err)
+		}
+	}
+	call := p.clock.Now()
+	err := p.out.txns.SendOffsets(ctx, next, meta)
+	p.committed(call, p.out.txn, next, err)
+	if err != nil {
+		return fmt.Errorf("send offsets: %w", err)
+	}
+	return nil
+}
+
+// committed records a commit of offsets, within a transaction or (txn 0) alone.
+func (p *processor) committed(call int64, txn uint64, next []client.PartitionOffset, err error) {
+	op := history.Op{
+		Kind: history.Commit, Call: call, Return: p.clock.Now(), Txn: txn, Group: p.spec.Group, Offsets: p.offsets(next),
+		Partition: history.Unknown, Offset: history.Unknown, Generation: history.Unknown,
+	}
+	if err == nil {
+		op.Outcome = history.OK
+		p.counts.committed.Add(1)
+	}
+	p.record(&op)
+	p.settle()
+}
+
+// startOver aborts the open transaction and reads again from the committed offsets.
+func (p *processor) startOver(ctx context.Context, cause error) error {
+	cause = p.fence(cause)
+	step, cancel := context.WithTimeout(context.WithoutCancel(ctx), transactionStep)
+	defer cancel()
+	if err := p.out.rollBack(step, cause); err != nil {
+		return err
+	}
+	if err := p.in.Close(); err != nil {
+		return fmt.Errorf("close %s's reader: %w", p.name(), err)
+	}
+	p.emit(worker.Event{Is: worker.Counts, Counters: p.counts.snapshot()})
+	time.Sleep(10 * time.Millisecond) // a refusal that repeats must not spin
+	return p.open(ctx)
+}

@@ -1,0 +1,387 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/kbench/kbench/internal/client"
+	"github.com/kbench/kbench/internal/history"
+	"github.com/kbench/kbench/internal/payload"
+	"github.com/kbench/kbench/internal/worker"
+)
+
+// producerSpec is a producer's part of the load.
+type producerSpec struct {
+	Settings  map[string]string
+	Topics    []string // names on the cluster, used in turn
+	Rate      float64  // records a second of all producers together; 0: none by schedule
+	Max       bool
+	Producers int
+	Records   int64 // of this producer, by schedule; 0: no such end
+	Size      int   // bytes
+	Keys      keySpec
+	Payload   payloadSpec
+	Txn       txnSpec
+	InFlight  int    // places for records in flight
+	Resend    string // log of the session before, whose uncompleted sends are sent again; "": none
+}
+
+// txnSpec groups sends in transactions; Size 0: none.
+type txnSpec struct {
+	Size  int
+	Abort float64
+}
+
+// producer is one session that sends. One goroutine sends; the client's calls acked.
+type producer struct {
+	*session
+	spec   *producerSpec
+	client client.Producer
+	txns   client.Transactor // nil: not transactional
+	slots  *slots
+	values *values
+	keys   func() []byte
+	done   <-chan struct{}
+
+	number  int32  // index in the header's table of producers
+	next    int64  // sequence of the next new record
+	txn     uint64 // transactions begun
+	inTxn   int    // records in the open transaction, -1: none is open
+	txnCall int64
+	ack     history.Op // reused by acked
+	send    history.Op // reused by the sending goroutine
+	out     client.Record
+}
+
+func (s *session) produce(ctx context.Context, driver client.Driver, commands <-chan worker.Command) error {
+	p, err := newProducer(ctx, s, s.spec.Producer, driver)
+	if err != nil {
+		return err
+	}
+	defer p.client.Close()
+	s.emit(worker.Event{Is: worker.Ready, Settings: settingsOf(p.client)})
+	if err := p.obey(ctx, commands); err != nil {
+		return err
+	}
+	return p.finish(ctx)
+}
+
+func newProducer(ctx context.Context, s *session, spec *producerSpec, driver client.Driver) (*producer, error) {
+	p := &producer{session: s, spec: spec, slots: newSlots(spec.InFlight), inTxn: -1, done: ctx.Done(), number: s.producerNumber(), patience: transactionStep}
+	for i := range p.slots.flights {
+		p.slots.flights[i].seq = noSeq
+	}
+	var err error
+	if p.client, err = driver.NewProducer(s.spec.Bootstrap, spec.Settings, p.acked); err != nil {
+		return nil, fmt.Errorf("open %s: %w", s.name(), err)
+	}
+	if own, ok := p.client.(client.Counters); ok {
+		counters := own.Counters
+		s.counts.client.Store(&counters)
+	}
+	copies := false
+	if c, ok := p.client.(client.Copier); ok {
+		copies = c.CopiesPayload()
+	}
+	if p.values, err = newValues(spec.Payload, spec.Size, len(p.slots.flights), copies, s.rng); err != nil {
+		return nil, err
+	}
+	p.keys = newKeys(spec.Keys, s.rng)
+	if spec.Settings["transactional.id"] != "" {
+		if err := p.beginTransactions(ctx); err != nil {
+			return nil, errors.Join(err, p.client.Close())
+		}
+	}
+	return p, nil
+}
+
+// noSeq marks a place that no record is in.
+const noSeq = -1
+
+func settingsOf(c any) map[string]string {
+	if e, ok := c.(client.Effective); ok {
+		return e.EffectiveSettings()
+	}
+	return nil
+}
+
+// obey works off commands until told to stop. Sending is sequential: one schedule or one burst after another.
+func (p *producer) obey(ctx context.Context, commands <-chan worker.Command) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	tasks := make(chan func() error, 64)
+	ended := make(chan error, 1)
+	go func() {
+		for task := range tasks {
+			if err := task(); err != nil {
+				ended <- err
+				return
+			}
+		}
+		ended <- nil
+	}()
+	p.done = ctx.Done()
+	if p.spec.Resend != "" {
+		tasks <- func() error { return p.resend(ctx) }
+	}
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case <-ctx.Done():
+			close(tasks)
+			return errors.Join(<-ended, context.Cause(ctx))
+		case c, ok := <-commands:
+			if !ok || c.Do == worker.Stop {
+				if c.N > 0 {
+					p.patience = time.Duration(c.N) * time.Millisecond
+				}
+				stop()
+				close(tasks)
+				return <-ended
+			}
+			p.obeyOne(ctx, c, tasks)
+		}
+	}
+}
+
+func (p *producer) obeyOne(ctx context.Context, c worker.Command, tasks chan<- func() error) {
+	switch c.Do {
+	case worker.Begin:
+		tasks <- func() error { return p.schedule(ctx, c.At, c.End) }
+	case worker.SendN:
+		tasks <- func() error {
+			err := p.burst(ctx, c.N)
+			p.answer(c.ID, err)
+			return err
+		}
+	case worker.Flush:
+		go func() { p.answer(c.ID, p.client.Flush(ctx)) }()
+	case worker.Hold:
+		p.gate.hold(c.Point)
+	case worker.Release:
+		p.gate.open()
+	}
+}
+
+func (s *session) answer(id uint64, err error) {
+	e := worker.Event{ID: id, Is: worker.Answer}
+	if err != nil {
+		e.Error = err.Error()
+	}
+	s.emit(e)
+}
+
+// schedule sends from start until end on the run's clock, each record at its intended time or, where the client
+// holds the sender up, as soon after it as can be: never skipped, and never moved.
+func (p *producer) schedule(ctx context.Context, start, end int64) error {
+	if p.spec.Max {
+		return p.flatOut(ctx, start, end)
+	}
+	if p.spec.Rate <= 0 {
+		return nil
+	}
+	pace := constant{perSecond: p.spec.Rate, producers: p.spec.Producers, producer: p.session.spec.Number}
+	for n := uint64(0); p.spec.Records == 0 || n < uint64(p.spec.Records); n++ {
+		intended := start + int64(pace.At(n))
+		if intended >= end || !p.clock.SleepUntil(intended, ctx.Done()) {
+			break
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		if err := p.one(ctx, intended); err != nil {
+			return err
+		}
+	}
+	return p.endTransaction(ctx)
+}
+
+// flatOut sends as fast as the client takes the records: a record's intended time is when it is sent.
+func (p *producer) flatOut(ctx context.Context, start, end int64) error {
+	if !p.clock.SleepUntil(start, ctx.Done()) {
+		return nil
+	}
+	for n := int64(0); p.spec.Records == 0 || n < p.spec.Records; n++ {
+		now := p.clock.Now()
+		if now >= end || ctx.Err() != nil {
+			break
+		}
+		if err := p.one(ctx, now); err != nil {
+			return err
+		}
+	}
+	return p.endTransaction(ctx)
+}
+
+func (p *producer) burst(ctx context.Context, n int) error {
+	for range n {
+		if ctx.Err() != nil {
+			break
+		}
+		if err := p.one(ctx, p.clock.Now()); err != nil {
+			return err
+		}
+	}
+	return p.endTransaction(ctx)
+}
+
+// one sends the next new record. Only what ends the session is an error.
+func (p *producer) one(ctx context.Context, intended int64) error {
+	if p.txns != nil && p.inTxn < 0 {
+		if err := p.begin(); err != nil {
+			return err
+		}
+	}
+	seq := p.next
+	p.next++
+	topic := int32(seq % int64(len(p.spec.Topics)))
+	sent := p.sendRecord(flight{
+		intended: intended, seq: seq, session: int32(p.session.spec.Header.Self.Session),
+		attempt: 1, topic: topic, txn: p.openTxn(), fromPartition: history.Unknown, fromOffset: history.Unknown,
+	}, p.keys())
+	if !sent || p.txns == nil {
+		return nil
+	}
+	if p.inTxn++; p.inTxn >= p.spec.Txn.Size {
+		return p.endTransaction(ctx)
+	}
+	return nil
+}
+
+// resend sends again what the journal of the session before left without an end. A new session of an idempotent
+// producer is another producer to the broker, which cannot recognise the records.
+func (p *producer) resend(ctx context.Context) error {
+	lost, err := history.Uncompleted(p.spec.Resend)
+	if err != nil {
+		return fmt.Errorf("read the journal of the session before: %w", err)
+	}
+	for _, op := range lost {
+		if ctx.Err() != nil {
+			return nil
+		}
+		p.sendRecord(flight{
+			intended: p.clock.Now(), seq: op.Value.Seq, session: op.Value.Session, attempt: op.Attempt + 1,
+			topic: int32(op.Value.Seq % int64(len(p.spec.Topics))), txn: p.openTxn(), fromPartition: history.Unknown, fromOffset: history.Unknown,
+		}, p.keys())
+		p.counts.resent.Add(1)
+	}
+	return nil
+}
+
+// sendRecord sends one record and tells whether the client took it.
+func (p *producer) sendRecord(f flight, key []byte) bool {
+	slot, ok := p.slots.take(p.done)
+	if !ok {
+		return false
+	}
+	f.value = p.values.of(slot)
+	payload.Put(f.value, payload.Head{
+		Attempt: uint8(f.attempt), Producer: uint16(p.number), Session: uint16(f.session),
+		Run: p.session.spec.Header.Run, Seq: uint64(f.seq), Intended: f.intended, Txn: uint32(f.txn),
+	})
+	f.call = p.clock.Now()
+	p.slots.flights[slot] = f
+	if p.session.spec.Journal {
+		p.describe(&p.send, &f)
+		p.send.Return = history.Unknown
+		p.record(&p.send)
+		p.settle()
+	}
+	p.out = client.Record{Topic: p.spec.Topics[f.topic], Partition: client.AnyPartition, Key: key, Value: f.value}
+	p.counts.sent.Add(1)
+	if err := p.client.Send(&p.out, slot); err != nil {
+		p.describe(&p.send, &f)
+		p.send.Outcome, p.send.Return = history.Failed, p.clock.Now()
+		p.record(&p.send)
+		p.counts.failed.Add(1)
+		p.slots.flights[slot].seq = noSeq
+		p.slots.putBack()
+		return false
+	}
+	return true
+}
+
+// producerNumber is this producer's index in the header's table of producers.
+func (s *session) producerNumber() int32 {
+	for i, name := range s.spec.Header.Producers {
+		if name == s.spec.Header.Self.Name {
+			return int32(i)
+		}
+	}
+	return history.Unknown
+}
+
+// describe fills a send from what is remembered of it.
+func (p *producer) describe(op *history.Op, f *flight) {
+	*op = history.Op{
+		Kind: history.Send, Intended: f.intended, Call: f.call, Txn: f.txn, Attempt: f.attempt,
+		Value:     history.Value{Producer: p.number, Session: f.session, Seq: f.seq},
+		Partition: history.Unknown, Offset: history.Unknown,
+		FromPartition: f.fromPartition, FromOffset: f.fromOffset, Generation: history.Unknown,
+	}
+}
+
+// acked records the end of one send. The client calls it, from one goroutine at a time.
+func (p *producer) acked(a client.Ack) {
+	f := &p.slots.flights[a.Slot]
+	p.describe(&p.ack, f)
+	p.ack.Return = p.clock.Now()
+	if a.Partition >= 0 {
+		p.ack.Partition = p.partition(p.spec.Topics[f.topic], a.Partition)
+	}
+	switch {
+	case a.Err == nil:
+		p.ack.Outcome, p.ack.Offset = history.OK, a.Offset
+		p.counts.acked.Add(1)
+	case a.Definite:
+		p.ack.Outcome = history.Failed
+		p.counts.failed.Add(1)
+	default:
+		p.ack.Outcome = history.Indeterminate
+		p.counts.indeterminate.Add(1)
+	}
+	p.record(&p.ack)
+	f.seq = noSeq
+	p.slots.give(a.Slot)
+}
+
+// finish waits for what is in flight for as long as patience lasts, closes the client, and writes down what never had
+// an answer: it may or may not be in the log.
+func (p *producer) finish(ctx context.Context) error {
+	waiting, cancel := context.WithTimeout(ctx, p.patience)
+	defer cancel()
+	flushed := p.client.Flush(waiting)
+	ended := p.endTransaction(waiting)
+	if err := p.client.Close(); err != nil {
+		return fmt.Errorf("close %s: %w", p.name(), err)
+	}
+	open := 0
+	for i := range p.slots.flights {
+		f := &p.slots.flights[i]
+		if f.seq == noSeq {
+			continue
+		}
+		p.describe(&p.send, f)
+		p.send.Return = p.clock.Now()
+		p.record(&p.send)
+		p.counts.indeterminate.Add(1)
+		open++
+	}
+	if open > 0 && flushed == nil {
+		flushed = fmt.Errorf("%d records were never answered", open)
+	}
+	return errors.Join(ended, ctxCause(ctx), flushed)
+}
+
+// ctxCause is why ctx ended, nil while it goes on.
+func ctxCause(ctx context.Context) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	return context.Cause(ctx)
+}
+
+const transactionStep = 60 * time.Second

@@ -1,0 +1,240 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand"
+	"sync"
+	"time"
+
+	"github.com/kbench/kbench/internal/client"
+	"github.com/kbench/kbench/internal/clock"
+	"github.com/kbench/kbench/internal/history"
+	"github.com/kbench/kbench/internal/payload"
+	"github.com/kbench/kbench/internal/worker"
+)
+
+// Roles of a session.
+const (
+	roleProducer  = "producer"
+	roleConsumer  = "consumer"
+	roleProcessor = "processor"
+)
+
+// Points at which a worker can be held.
+const (
+	pointPolled        = "polled"         // records in hand, nothing done with them
+	pointHandled       = "handled"        // between effect and commit, whichever comes first
+	pointBeforeOffsets = "before-offsets" // outputs sent, the transaction's offsets not
+)
+
+// sessionSpec is all that a session needs to know; it travels to child processes as JSON.
+type sessionSpec struct {
+	Role    string
+	Number  int
+	Log     string // path of its history log
+	Header  history.Header
+	Clock   int64 // base of the run's clock
+	Journal bool  // write every send down before it is made, and every effect before the commit that covers it
+	Seed    int64
+
+	Driver    string
+	Bootstrap []string
+	Topics    []topicRef // every topic of the run
+
+	Producer  *producerSpec  `json:",omitempty"`
+	Consumer  *consumerSpec  `json:",omitempty"`
+	Processor *processorSpec `json:",omitempty"`
+}
+
+// topicRef ties a topic on the cluster to its partitions in the header's table.
+type topicRef struct {
+	Name       string // logical
+	Physical   string
+	First      int32 // index of its partition 0
+	Partitions int
+}
+
+// session is what producers, consumers and processors have in common: their clock, log, counters and gate.
+type session struct {
+	spec   sessionSpec
+	clock  clock.Clock
+	log    *history.Writer
+	emit   func(worker.Event)
+	gate   gate
+	counts counts
+	rng    *rand.Rand
+	topics map[string]topicRef // by name on the cluster
+	fail   context.CancelCauseFunc
+}
+
+// Sessions returns the body of every session; drivers are the client libraries by name.
+func Sessions(drivers map[string]client.Driver) worker.Body {
+	return func(ctx context.Context, raw json.RawMessage, commands <-chan worker.Command, emit func(worker.Event)) error {
+		var spec sessionSpec
+		if err := json.Unmarshal(raw, &spec); err != nil {
+			return fmt.Errorf("read the session's task: %w", err)
+		}
+		driver, ok := drivers[spec.Driver]
+		if !ok {
+			return fmt.Errorf("no driver is called %q", spec.Driver)
+		}
+		return runSession(ctx, spec, driver, commands, emit)
+	}
+}
+
+func runSession(ctx context.Context, spec sessionSpec, driver client.Driver, commands <-chan worker.Command, emit func(worker.Event)) (err error) {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	s := &session{spec: spec, emit: emit, rng: rand.New(rand.NewSource(spec.Seed)), topics: make(map[string]topicRef, len(spec.Topics)), fail: fail}
+	for _, t := range spec.Topics {
+		s.topics[t.Physical] = t
+	}
+	if s.clock, err = clock.At(spec.Clock); err != nil {
+		return err
+	}
+	if s.log, err = history.Create(spec.Log, spec.Header); err != nil {
+		return fmt.Errorf("history of %s: %w", s.name(), err)
+	}
+	defer func() {
+		if closed := s.log.Close(); closed != nil {
+			err = errors.Join(err, fmt.Errorf("history of %s: %w", s.name(), closed))
+		}
+	}()
+	told := s.tell()
+	defer told()
+	defer s.gate.open()
+	switch spec.Role {
+	case roleProducer:
+		return s.produce(ctx, driver, commands)
+	case roleConsumer:
+		return s.consume(ctx, driver, commands)
+	case roleProcessor:
+		return s.process(ctx, driver, commands)
+	}
+	return fmt.Errorf("no session has the role %q", spec.Role)
+}
+
+func (s *session) name() string { return s.spec.Header.Self.Name }
+
+// tell sends the counters and flushes the log several times a second, so that whoever dies leaves nearly everything
+// behind. The function returned tells a last time.
+func (s *session) tell() func() {
+	quit := make(chan struct{})
+	var telling sync.WaitGroup
+	telling.Add(1)
+	go func() {
+		defer telling.Done()
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-quit:
+				return
+			case <-tick.C:
+				if err := s.log.Flush(); err != nil {
+					s.fail(fmt.Errorf("history of %s: %w", s.name(), err))
+				}
+				s.emit(worker.Event{Is: worker.Counts, Counters: s.counts.snapshot()})
+			}
+		}
+	}()
+	return func() {
+		close(quit)
+		telling.Wait()
+		s.emit(worker.Event{Is: worker.Counts, Counters: s.counts.snapshot()})
+	}
+}
+
+// record appends an operation; a log that cannot be written ends the session.
+func (s *session) record(op *history.Op) {
+	if err := s.log.Append(op); err != nil {
+		s.fail(fmt.Errorf("history of %s: %w", s.name(), err))
+	}
+}
+
+// settle makes sure that what was recorded survives the death of this process, where that is asked.
+func (s *session) settle() {
+	if !s.spec.Journal {
+		return
+	}
+	if err := s.log.Flush(); err != nil {
+		s.fail(fmt.Errorf("history of %s: %w", s.name(), err))
+	}
+}
+
+// partition is a partition's index in the header's table.
+func (s *session) partition(topic string, partition int32) int32 {
+	ref, ok := s.topics[topic]
+	if !ok || partition < 0 || int(partition) >= ref.Partitions {
+		return history.Unknown
+	}
+	return ref.First + partition
+}
+
+// offsets translates a client's positions.
+func (s *session) offsets(positions []client.PartitionOffset) []history.PartitionOffset {
+	out := make([]history.PartitionOffset, len(positions))
+	for i, p := range positions {
+		out[i] = history.PartitionOffset{Partition: s.partition(p.Topic, p.Partition.Partition), Offset: p.Offset}
+	}
+	return out
+}
+
+// recordOf reads the identity of a fetched record.
+func recordOf(f *client.Fetched, run uint64) history.Record {
+	r := history.Record{Offset: f.Offset, Epoch: f.Epoch, Value: history.NoValue, Intended: history.Unknown}
+	head, err := payload.Get(f.Value)
+	switch {
+	case errors.Is(err, payload.ErrForeign) || head.Run != run && err == nil:
+		r.Flags = history.Foreign
+		return r
+	case err != nil:
+		r.Flags = history.Corrupt
+	}
+	r.Value = history.Value{Producer: int32(head.Producer), Session: int32(head.Session), Seq: int64(head.Seq)}
+	r.Intended = head.Intended
+	return r
+}
+
+// readerLog writes what a reader was given.
+type readerLog struct {
+	*session
+	run uint64
+	op  history.Op // reused
+}
+
+// polled records one poll of partition after partition and returns the records by partition, in the order given.
+func (l *readerLog) polled(call int64, records []client.Fetched, group string, isolation history.Isolation) {
+	now := l.clock.Now()
+	for start := 0; start < len(records); {
+		end := start + 1
+		for end < len(records) && records[end].Partition == records[start].Partition && records[end].Topic == records[start].Topic {
+			end++
+		}
+		l.op = history.Op{
+			Kind: history.Poll, Outcome: history.OK, Call: call, Return: now, Group: group, Isolation: isolation,
+			Partition: l.partition(records[start].Topic, records[start].Partition),
+			Offset:    history.Unknown, FromPartition: history.Unknown, Generation: history.Unknown,
+			Intended: history.Unknown, Records: l.op.Records[:0],
+		}
+		for i := start; i < end; i++ {
+			l.op.Records = append(l.op.Records, recordOf(&records[i], l.run))
+		}
+		l.record(&l.op)
+		start = end
+	}
+	l.counts.read.Add(uint64(len(records)))
+}
+
+// assigned records a change of the assignment, told as the whole set that is held now.
+func (l *readerLog) assigned(held map[client.Partition]bool) {
+	now := l.clock.Now()
+	op := history.Op{Kind: history.Assign, Outcome: history.OK, Call: now, Return: now, Partition: history.Unknown, Offset: history.Unknown}
+	for p := range held {
+		op.Partitions = append(op.Partitions, l.partition(p.Topic, p.Partition))
+	}
+	l.record(&op)
+}
