@@ -1,0 +1,84 @@
+package stats
+
+import (
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// The span of a published duration. A longer one is counted as Longest, a negative one as the shortest, and both are
+// told by OutOfRange.
+const (
+	Longest = time.Hour
+	digits  = 3 // significant decimal digits of a published quantile
+)
+
+// Histogram is a distribution of durations from 1 µs to Longest, to three significant digits (HdrHistogram). Durations
+// are rounded up to whole microseconds. The zero value is an empty histogram; it is not safe for concurrent use.
+type Histogram struct {
+	counts       *hdrhistogram.Histogram // nil while empty: most phases of most runs are
+	max          int64                   // µs, exact
+	below, above uint64
+	coarse       bool // two digits, for time series
+}
+
+// Add counts a duration of ns nanoseconds.
+func (h *Histogram) Add(ns int64) {
+	if h.counts == nil {
+		h.counts = hdrhistogram.New(1, Longest.Microseconds(), h.digits())
+	}
+	micros := (ns + 999) / 1000
+	switch {
+	case ns < 0:
+		h.below++
+		micros = 1
+	case micros < 1:
+		micros = 1
+	case micros > Longest.Microseconds():
+		h.above++
+		micros = Longest.Microseconds()
+	}
+	h.max = max(h.max, micros)
+	_ = h.counts.RecordValue(micros) // cannot fail: the value was clamped to the histogram's range
+}
+
+func (h *Histogram) digits() int {
+	if h.coarse {
+		return 2
+	}
+	return digits
+}
+
+// Count is how many durations were added, those out of range included.
+func (h *Histogram) Count() uint64 {
+	if h.counts == nil {
+		return 0
+	}
+	return uint64(h.counts.TotalCount())
+}
+
+// Quantile returns the duration which the share q (0 to 1) of all durations does not exceed; false where there are none.
+func (h *Histogram) Quantile(q float64) (time.Duration, bool) {
+	if h.Count() == 0 {
+		return 0, false
+	}
+	micros := min(h.counts.ValueAtPercentile(q*100), h.max)
+	return time.Duration(micros) * time.Microsecond, true
+}
+
+// Max is the longest duration, exact to a microsecond; false where there is none.
+func (h *Histogram) Max() (time.Duration, bool) {
+	return time.Duration(h.max) * time.Microsecond, h.Count() > 0
+}
+
+// OutOfRange is how many durations were clamped: negative ones, and those longer than Longest.
+func (h *Histogram) OutOfRange() (negative, tooLong uint64) { return h.below, h.above }
+
+// Latency is one distribution taken in two ways. Response counts from the intended start, so that waiting behind a slow
+// system is part of it; Service counts from the actual start.
+type Latency struct{ Response, Service Histogram }
+
+func (l *Latency) add(intended, call, end int64) {
+	l.Response.Add(end - intended)
+	l.Service.Add(end - call)
+}

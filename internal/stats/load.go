@@ -1,0 +1,172 @@
+package stats
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/kbench/kbench/internal/rundir"
+)
+
+// LimitedBy is what held the load back; "" where that cannot be told.
+type LimitedBy string
+
+const (
+	ByRate   LimitedBy = "rate"   // the schedule: the cluster kept up with it
+	ByBroker LimitedBy = "broker" // the answers: the sender waited for room in the client's buffer
+	ByClient LimitedBy = "client" // the sender: it never had to wait, and could not do more
+)
+
+const (
+	keptUp     = 0.98 // share of the planned rate from which the schedule counts as kept
+	heldUp     = 0.10 // share of the senders' time from which waiting for room counts as what limits
+	counterFor = "buffer_waits"
+	counterUs  = "buffer_wait_us"
+)
+
+// Throughput of the records intended in the measured part. Rates are records a second, nil where not known.
+type Throughput struct {
+	Sent, Acked, Failed, Indeterminate, Read uint64
+
+	OfferedPerS  *float64 // from the first to the last intended send
+	AckedPerS    *float64 // from the start of the measured part to the last acknowledgement, however late
+	AckedMiBPerS *float64 // likewise, the records' values alone
+	ReadPerS     *float64 // first deliveries, from the start of the measured part to the last of them
+	LimitedBy    LimitedBy
+}
+
+func (c *computation) throughput(m rundir.Meta) Throughput {
+	from := c.f.Measured.From
+	t := Throughput{
+		Sent: c.sent, Acked: c.acked, Read: c.read,
+		Failed: c.f.Failed.Count(), Indeterminate: c.f.Indeterminate.Count(),
+	}
+	if c.sent > 1 { // n records span n-1 intervals
+		t.OfferedPerS = perSecond(c.sent-1, c.firstSent, c.lastSent)
+	}
+	if c.sent > 0 {
+		t.AckedPerS = perSecond(c.acked, from, max(c.lastAcked, c.lastSent))
+	}
+	if t.AckedPerS != nil && m.Load.RecordSize > 0 {
+		mib := *t.AckedPerS * float64(m.Load.RecordSize) / (1 << 20)
+		t.AckedMiBPerS = &mib
+	}
+	if c.polled {
+		t.ReadPerS = perSecond(c.read, from, max(c.lastDelivery, c.lastSent))
+	}
+	t.LimitedBy = c.limitedBy(m, t)
+	return t
+}
+
+// limitedBy tells only what the evidence carries. Waiting for room in the client's buffer may be the fault of a client that
+// shares the machine with its brokers; then nobody can tell.
+func (c *computation) limitedBy(m rundir.Meta, t Throughput) LimitedBy {
+	if t.AckedPerS == nil || !m.Load.Max && m.Load.RatePerS == nil {
+		return ""
+	}
+	if !m.Load.Max && t.OfferedPerS != nil && *t.AckedPerS >= keptUp**m.Load.RatePerS {
+		return ByRate
+	}
+	waited, counted := m.Counters[counterFor]
+	shared := m.Cluster.Kind != "external"
+	switch {
+	case !counted:
+		return ""
+	case waited == 0 && (m.Load.Max || c.late(m)):
+		return ByClient
+	case !shared && c.waitedShare(m) >= heldUp:
+		return ByBroker
+	}
+	return ""
+}
+
+// waitedShare is the share of the senders' time in which they waited for room in the client's buffer.
+func (c *computation) waitedShare(m rundir.Meta) float64 {
+	senders := 0
+	for _, w := range m.Workers {
+		if w.Role == "producer" && w.Session == 1 {
+			senders++
+		}
+	}
+	span := c.lastSent
+	if senders == 0 || span <= 0 {
+		return 0
+	}
+	return float64(m.Counters[counterUs]) * 1000 / float64(span) / float64(senders)
+}
+
+// late tells whether the load kept its schedule so badly that it shows in the published response time: its 99th percentile
+// of lag is longer than the interval between records and than a tenth of the 99th percentile of response (before the
+// first fault, where there was one).
+func (c *computation) late(m rundir.Meta) bool {
+	lag, ok := c.f.Lag.Quantile(0.99)
+	if !ok || m.Load.RatePerS == nil {
+		return false
+	}
+	usual := &c.f.Ack.Response
+	if first := c.firstFault(); first != nil && first.Phases[Before].Ack.Response.Count() > 0 {
+		usual = &first.Phases[Before].Ack.Response
+	}
+	response, ok := usual.Quantile(0.99)
+	return lag > period(m) && (!ok || lag > response/10)
+}
+
+func (c *computation) firstFault() *Fault {
+	var first *Fault
+	for i := range c.f.Faults {
+		if f := &c.f.Faults[i]; first == nil || f.During.From < first.During.From {
+			first = f
+		}
+	}
+	return first
+}
+
+// period is the planned time between two records.
+func period(m rundir.Meta) time.Duration {
+	return time.Duration(float64(time.Second) / *m.Load.RatePerS)
+}
+
+func (c *computation) warnings(m rundir.Meta) []string {
+	var w []string
+	waits := m.Counters[counterFor]
+	switch late := c.late(m); {
+	case late && waits == 0:
+		lag, _ := c.f.Lag.Quantile(0.99)
+		w = append(w, fmt.Sprintf("the load itself was late: 1%% of the sends started %v or more after their time (one is due each %v); "+
+			"response times contain this, service times do not", round(lag), round(period(m))))
+	case waits > 0:
+		w = append(w, fmt.Sprintf("the client's buffer was full and held the senders up %d times, %v in all; response times contain this, "+
+			"service times do not", waits, round(time.Duration(m.Counters[counterUs])*time.Microsecond)))
+	}
+	for i, f := range c.f.Faults {
+		if f.NeverRecovered {
+			w = append(w, fmt.Sprintf("sends never recovered from fault %d (%s %s)", i+1, m.Faults[i].Name, m.Faults[i].Target))
+		}
+	}
+	return append(w, c.clamped()...)
+}
+
+func (c *computation) clamped() []string {
+	var negative, long uint64
+	for _, h := range []*Histogram{&c.f.Ack.Response, &c.f.Ack.Service, &c.f.EndToEnd.Response, &c.f.EndToEnd.Service, &c.f.Indeterminate, &c.f.Failed} {
+		n, l := h.OutOfRange()
+		negative, long = negative+n, long+l
+	}
+	var w []string
+	if negative > 0 {
+		w = append(w, fmt.Sprintf("%d durations were negative and are counted as 1 µs: the clocks of this history contradict each other", negative))
+	}
+	if long > 0 {
+		w = append(w, fmt.Sprintf("%d durations were longer than %v and are counted as that", long, Longest))
+	}
+	return w
+}
+
+// round leaves three digits or so.
+func round(d time.Duration) time.Duration {
+	for unit := time.Second; unit > time.Microsecond; unit /= 10 {
+		if d >= unit {
+			return d.Round(unit / 100)
+		}
+	}
+	return d
+}

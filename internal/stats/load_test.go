@@ -1,0 +1,122 @@
+package stats
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/kbench/kbench/internal/history"
+	"github.com/kbench/kbench/internal/rundir"
+)
+
+func TestLimitedByTellsOnlyWhatTheEvidenceCarries(t *testing.T) {
+	rate := 100.0
+	for name, c := range map[string]struct {
+		rate     *float64
+		max      bool
+		every    float64 // ms between sends
+		lag      float64 // ms
+		cluster  string
+		counters map[string]uint64
+		want     LimitedBy
+	}{
+		"rate kept":                               {rate: &rate, every: 10, cluster: "local", want: ByRate},
+		"rate kept in the end, after waiting":     {rate: &rate, every: 10, cluster: "external", counters: map[string]uint64{counterFor: 9, counterUs: 500_000}, want: ByRate},
+		"rate missed, no counters":                {rate: &rate, every: 20, cluster: "external", want: ""},
+		"rate missed, the sender late":            {rate: &rate, every: 20, lag: 50, cluster: "external", counters: map[string]uint64{counterFor: 0}, want: ByClient},
+		"rate missed, the buffer full":            {rate: &rate, every: 20, cluster: "external", counters: map[string]uint64{counterFor: 9, counterUs: 500_000}, want: ByBroker},
+		"the same, sharing a machine":             {rate: &rate, every: 20, cluster: "local", counters: map[string]uint64{counterFor: 9, counterUs: 500_000}, want: ""},
+		"flat out, never waited":                  {max: true, every: 1, cluster: "local", counters: map[string]uint64{counterFor: 0}, want: ByClient},
+		"flat out, waited most of the time":       {max: true, every: 1, cluster: "external", counters: map[string]uint64{counterFor: 9, counterUs: 900_000}, want: ByBroker},
+		"flat out, waited a thousandth":           {max: true, every: 1, cluster: "external", counters: map[string]uint64{counterFor: 1, counterUs: 1_000}, want: ""},
+		"steps alone: nobody asked for any speed": {every: 1, cluster: "local", want: ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var o ops
+			for at := 0.0; at < 1000; at += c.every {
+				o = append(o, send(len(o), 0, at, at+c.lag, at+c.lag+1, history.OK))
+			}
+			m := measuring(0, 1000)
+			m.Load.RatePerS, m.Load.Max, m.Load.RecordSize = c.rate, c.max, 1<<20
+			m.Cluster.Kind, m.Counters = c.cluster, c.counters
+			m.Workers = []rundir.Worker{{Name: "p0", Session: 1, Role: "producer"}}
+			tp := compute(t, o, header("orders/0"), m).Throughput
+			if tp.LimitedBy != c.want {
+				t.Errorf("limited by %q, want %q (acked %v/s)", tp.LimitedBy, c.want, deref(tp.AckedPerS))
+			}
+			wantRate(t, "MiB/s of records of 1 MiB", tp.AckedMiBPerS, *tp.AckedPerS)
+			if tp.ReadPerS != nil {
+				t.Errorf("nobody polled, read %v/s; want unknown", *tp.ReadPerS)
+			}
+		})
+	}
+}
+
+func TestALateLoadIsToldUnlessTheClientsBufferHeldItUp(t *testing.T) {
+	rate := 1000.0
+	for name, c := range map[string]struct {
+		lag      float64 // ms
+		counters map[string]uint64
+		want     string
+	}{
+		"in time":                        {lag: 0.5},
+		"late, yet nothing beside acks":  {lag: 2},
+		"late":                           {lag: 15, want: "the load itself was late: 1% of the sends started 15"},
+		"held up by the client's buffer": {lag: 15, counters: map[string]uint64{counterFor: 3, counterUs: 1_500_000}, want: "held the senders up 3 times, 1.5s in all"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var o ops
+			for at := 0.0; at < 1000; at++ {
+				o = append(o, send(len(o), 0, at, at+c.lag, at+40, history.OK))
+			}
+			m := measuring(0, 1000)
+			m.Load.RatePerS, m.Counters = &rate, c.counters
+			got := strings.Join(compute(t, o, header("orders/0"), m).Warnings, "\n")
+			if c.want == "" && got != "" || !strings.Contains(got, c.want) {
+				t.Errorf("warnings %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// BenchmarkCompute reports the cost of an operation of a run with one fault, each record sent and delivered.
+func BenchmarkCompute(b *testing.B) {
+	const records = 500_000
+	o := make(ops, 0, 2*records)
+	batch := make([]history.Record, records)
+	for n := range records {
+		at := float64(n) * 0.01
+		o = append(o, send(n, int32(n%6), at, at, at+3, history.OK))
+		batch[n] = record(n, at)
+		o = append(o, poll(at+4, batch[n:n+1]...))
+	}
+	m := measuring(0, records*0.01)
+	m.Faults = []rundir.Fault{faultAt(1000, 2000)}
+	h := header("o/0", "o/1", "o/2", "o/3", "o/4", "o/5")
+	if err := o.Each(func(*history.Op) error { return nil }); err != nil { // sorts them
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		outages, err := findOutages(sorted(o), h, m)
+		if err != nil {
+			b.Fatal(err)
+		}
+		c := newComputation(h, m, outages)
+		if err := sorted(o).Each(c.add); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(o)), "ns/op-of-history")
+}
+
+// sorted is a history that is in order already.
+type sorted []history.Op
+
+func (o sorted) Each(visit func(*history.Op) error) error {
+	for i := range o {
+		if err := visit(&o[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

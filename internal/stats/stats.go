@@ -1,0 +1,272 @@
+// Package stats takes a run's figures from its history: latencies whole and around each fault, throughput, what each
+// fault cost in availability, and how well the load itself kept to its schedule. It is computed after the run, so that any
+// recorded run can be measured again. docs/methodology.md says what each figure means. It is a leaf over history and rundir.
+package stats
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/kbench/kbench/internal/history"
+	"github.com/kbench/kbench/internal/rundir"
+)
+
+// Figures of one run. All but Faults' outages are about the records of the load's producers that were intended in the
+// measured part, Measured; what a processor writes is not among them.
+type Figures struct {
+	Measured Window
+
+	Ack      Latency // ok sends: to the acknowledgement
+	EndToEnd Latency // delivered records: to the first delivery by any poll
+	// Response of the sends that got no acknowledgement, to the moment when that was known.
+	Indeterminate, Failed Histogram
+	// Lag of the load behind its schedule: from the intended start to the call of a send. Empty where there was no schedule.
+	Lag Histogram
+
+	Faults     []Fault // as Meta.Faults
+	Throughput Throughput
+	Series     Series
+	Warnings   []string
+}
+
+// Window is a span of the run's clock in ns, both ends included.
+type Window struct{ From, To int64 }
+
+// Has tells whether t lies in the window.
+func (w Window) Has(t int64) bool { return w.From <= t && t <= w.To }
+
+// Fault is what one fault cost.
+type Fault struct {
+	Outage
+	// During is from the injection to the heal or the recovery, whichever is later; to the end where one of them never came.
+	During Window
+	Phases [3]Phase // Before, During, After
+}
+
+// Indices of a fault's phases. A record belongs to the one in which it was intended.
+const (
+	Before = iota
+	During
+	After
+)
+
+// Phase is the latency of the records that were intended in one part of a run.
+type Phase struct{ Ack, EndToEnd Latency }
+
+// Source gives the operations of a history in order of their return, each time from the start. The operation may be
+// reused between calls.
+type Source interface {
+	Each(func(*history.Op) error) error
+}
+
+// Compute takes the figures of a history: in one streaming pass, and one before it where faults were injected, since the
+// end of a fault's phase is known only once its recovery is.
+func Compute(src Source, h history.Header, m rundir.Meta) (Figures, error) {
+	outages, err := findOutages(src, h, m)
+	if err != nil {
+		return Figures{}, fmt.Errorf("outages: %w", err)
+	}
+	c := newComputation(h, m, outages)
+	if err := src.Each(c.add); err != nil {
+		return Figures{}, fmt.Errorf("figures: %w", err)
+	}
+	return c.figures(m), nil
+}
+
+func findOutages(src Source, h history.Header, m rundir.Meta) ([]Outage, error) {
+	if len(m.Faults) == 0 {
+		return nil, nil
+	}
+	o := newOutages(h.Partitions, m)
+	err := src.Each(func(op *history.Op) error {
+		if op.Kind == history.Send {
+			o.add(op)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return o.finish(m.Clock.LoadEnd), nil
+}
+
+// measured is the part of the run that counts. A run that was cut off before it ended is measured as far as it came;
+// one that never left the warm-up is not measured at all.
+func measured(m rundir.Meta) Window {
+	w := Window{From: m.Clock.MeasureStart, To: m.Clock.MeasureEnd}
+	if w.From == 0 && m.Load.WarmupMs > 0 {
+		return Window{From: never, To: -1}
+	}
+	if w.To == 0 {
+		w.To = never
+	}
+	return w
+}
+
+// computation is the state of the streaming pass.
+type computation struct {
+	f          Figures
+	processors []bool // by producer: what it sends is no load
+	deliveries *deliveries
+
+	sent, acked, read       uint64
+	polled                  bool
+	firstSent, lastSent     int64 // intended starts
+	lastAcked, lastDelivery int64
+	series                  series
+}
+
+func newComputation(h history.Header, m rundir.Meta, outages []Outage) *computation {
+	c := &computation{processors: processors(h, m), firstSent: never}
+	c.f.Measured = measured(m)
+	c.f.Faults = make([]Fault, len(m.Faults))
+	for i, f := range m.Faults {
+		c.f.Faults[i] = Fault{Outage: outages[i], During: during(f, outages[i])}
+	}
+	if hasReaders(m) {
+		c.deliveries = newDeliveries()
+	}
+	c.series = newSeries(c.f.Measured, m.Clock.LoadEnd)
+	return c
+}
+
+func during(f rundir.Fault, o Outage) Window {
+	w := Window{From: f.At, To: healedAt(f)}
+	switch {
+	case o.NeverRecovered:
+		w.To = never
+	case o.Recovered != nil:
+		w.To = max(w.To, f.At+int64(*o.Recovered))
+	}
+	return w
+}
+
+func processors(h history.Header, m rundir.Meta) []bool {
+	is := make([]bool, len(h.Producers))
+	for _, w := range m.Workers {
+		for i, name := range h.Producers {
+			is[i] = is[i] || name == w.Name && w.Role == "processor"
+		}
+	}
+	return is
+}
+
+// hasReaders tells whether anybody may have polled. A run that was cut off may not know its workers.
+func hasReaders(m rundir.Meta) bool {
+	for _, w := range m.Workers {
+		if w.Role != "producer" && w.Role != "reader" {
+			return true
+		}
+	}
+	return len(m.Workers) == 0
+}
+
+func (c *computation) add(op *history.Op) error {
+	switch op.Kind {
+	case history.Send:
+		if c.isLoad(op.Value) {
+			c.addSend(op)
+		}
+	case history.Poll:
+		c.polled = true
+		for i := range op.Records {
+			c.addDelivery(&op.Records[i], op.Return)
+		}
+	}
+	return nil
+}
+
+func (c *computation) isLoad(v history.Value) bool {
+	return v.Producer >= 0 && int(v.Producer) < len(c.processors) && !c.processors[v.Producer] && v.Session >= 0 && v.Seq >= 0
+}
+
+func (c *computation) addSend(op *history.Op) {
+	intended := start(op)
+	if op.Outcome == history.OK {
+		c.series.acked(op.Return)
+	}
+	if !c.f.Measured.Has(intended) {
+		return
+	}
+	c.sent++
+	c.firstSent, c.lastSent = min(c.firstSent, intended), max(c.lastSent, intended)
+	if op.Intended >= 0 {
+		c.f.Lag.Add(op.Call - op.Intended)
+	}
+	c.series.sent(intended, op.Return, op.Outcome)
+	switch op.Outcome {
+	case history.OK:
+		c.acked++
+		c.lastAcked = max(c.lastAcked, op.Return)
+		c.each(intended, func(p *Phase) { p.Ack.add(intended, op.Call, op.Return) })
+		c.f.Ack.add(intended, op.Call, op.Return)
+	case history.Failed:
+		c.f.Failed.Add(op.Return - intended)
+	default:
+		c.f.Indeterminate.Add(op.Return - intended)
+	}
+	if c.deliveries == nil {
+		return
+	}
+	if at, known := c.deliveries.sent(op.Value, op.Call); known {
+		c.f.EndToEnd.Service.Add(at - op.Call)
+		c.each(intended, func(p *Phase) { p.EndToEnd.Service.Add(at - op.Call) })
+	}
+}
+
+func (c *computation) addDelivery(r *history.Record, at int64) {
+	if r.Flags != 0 || !c.isLoad(r.Value) || !c.f.Measured.Has(r.Intended) || c.deliveries == nil {
+		return
+	}
+	call, known, first := c.deliveries.delivered(r.Value, at)
+	if !first {
+		return
+	}
+	c.read++
+	c.lastDelivery = max(c.lastDelivery, at)
+	c.f.EndToEnd.Response.Add(at - r.Intended)
+	c.each(r.Intended, func(p *Phase) { p.EndToEnd.Response.Add(at - r.Intended) })
+	if known {
+		c.f.EndToEnd.Service.Add(at - call)
+		c.each(r.Intended, func(p *Phase) { p.EndToEnd.Service.Add(at - call) })
+	}
+}
+
+// each visits, for each fault, the phase in which a time lies.
+func (c *computation) each(intended int64, visit func(*Phase)) {
+	for i := range c.f.Faults {
+		f := &c.f.Faults[i]
+		switch {
+		case intended < f.During.From:
+			visit(&f.Phases[Before])
+		case intended <= f.During.To:
+			visit(&f.Phases[During])
+		default:
+			visit(&f.Phases[After])
+		}
+	}
+}
+
+func (c *computation) figures(m rundir.Meta) Figures {
+	f := &c.f
+	if f.Measured.To == never {
+		f.Measured.To = max(c.lastSent, f.Measured.From)
+	}
+	f.Throughput = c.throughput(m)
+	f.Series = c.series.finish()
+	f.Warnings = c.warnings(m)
+	return *f
+}
+
+// perSecond is a rate over a span of ns; nil where the span is empty.
+func perSecond(n uint64, from, to int64) *float64 {
+	if to <= from {
+		return nil
+	}
+	rate := float64(n) / time.Duration(to-from).Seconds()
+	if math.IsInf(rate, 0) {
+		return nil
+	}
+	return &rate
+}
