@@ -11,11 +11,13 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kbench/kbench/internal/proc"
 )
 
 // makeArchive runs one node that is broker and controller, has it do a bit of everything, and lets its JVM write the
 // classes it loaded to a file from which later ones take them ready-made.
-func (k kit) makeArchive(ctx context.Context, run *spawner, path, cacheDir string) error {
+func (k kit) makeArchive(ctx context.Context, run *proc.Starter, path, cacheDir string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	scratch, err := os.MkdirTemp(cacheDir, "archive-")
@@ -41,7 +43,7 @@ func (k kit) makeArchive(ctx context.Context, run *spawner, path, cacheDir strin
 }
 
 // trainee is the node to learn from, and its address.
-func (k kit) trainee(run *spawner, dir, archive string) (*node, string, error) {
+func (k kit) trainee(run *proc.Starter, dir, archive string) (*node, string, error) {
 	ports, err := freePorts(3)
 	if err != nil {
 		return nil, "", err

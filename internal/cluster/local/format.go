@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/kbench/kbench/internal/proc"
 )
 
 // Kafka formats a node's folder with two files: meta.properties, which says whose it is, and bootstrap.checkpoint, which
@@ -18,7 +20,7 @@ const (
 )
 
 // makeCheckpoint has Kafka's StorageTool format a folder, and returns the checkpoint that it wrote.
-func makeCheckpoint(ctx context.Context, run *spawner, java string, j jars, scratch string) ([]byte, error) {
+func makeCheckpoint(ctx context.Context, run *proc.Starter, java string, j jars, scratch string) ([]byte, error) {
 	dir := filepath.Join(scratch, "format")
 	settings := map[string]string{
 		"process.roles":             "controller",
@@ -32,7 +34,7 @@ func makeCheckpoint(ctx context.Context, run *spawner, java string, j jars, scra
 	if err := writeProperties(file, settings); err != nil {
 		return nil, err
 	}
-	_, err := run.run(ctx, java, "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-cp", j.classPath(), "kafka.tools.StorageTool",
+	_, err := runTool(ctx, run, java, "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-cp", j.classPath(), "kafka.tools.StorageTool",
 		"format", "--cluster-id", newUUID(), "--config", file)
 	if err != nil {
 		return nil, fmt.Errorf("formatting: %w", err)

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/kbench/kbench/internal/proc"
 )
 
 //go:embed pom.xml
@@ -116,7 +118,7 @@ func listJars(dir string) (string, error) {
 
 // fetchJars has Maven, which checks the sums, fetch what the pom names. The folder appears under its name only when
 // it is complete.
-func fetchJars(ctx context.Context, run *spawner, maven, cacheDir string) (jars, error) {
+func fetchJars(ctx context.Context, run *proc.Starter, maven, cacheDir string) (jars, error) {
 	fetch, err := os.MkdirTemp(cacheDir, "fetch-")
 	if err != nil {
 		return jars{}, err
@@ -126,7 +128,7 @@ func fetchJars(ctx context.Context, run *spawner, maven, cacheDir string) (jars,
 	if err := os.WriteFile(pomFile, pom, 0o644); err != nil {
 		return jars{}, err
 	}
-	if _, err := run.run(ctx, maven, "-B", "-q", "-f", pomFile, "dependency:copy-dependencies", "-DoutputDirectory="+libs); err != nil {
+	if _, err := runTool(ctx, run, maven, "-B", "-q", "-f", pomFile, "dependency:copy-dependencies", "-DoutputDirectory="+libs); err != nil {
 		return jars{}, fmt.Errorf("fetching Kafka %s: %w", KafkaVersion, err)
 	}
 	list, err := listJars(libs)

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+
+	"github.com/kbench/kbench/internal/proc"
 )
 
 // minJava is what Kafka 4's brokers need.
@@ -25,7 +27,7 @@ type kit struct {
 }
 
 // prepare finds or makes the kit. Processes that prepare at the same time wait for each other.
-func prepare(ctx context.Context, o Options, run *spawner) (kit, error) {
+func prepare(ctx context.Context, o Options, run *proc.Starter) (kit, error) {
 	if err := os.MkdirAll(o.CacheDir, 0o755); err != nil {
 		return kit{}, err
 	}
@@ -37,7 +39,7 @@ func prepare(ctx context.Context, o Options, run *spawner) (kit, error) {
 	}
 	defer lock.Close()
 
-	version, err := run.run(ctx, o.Java, "-XX:-UsePerfData", "-version")
+	version, err := runTool(ctx, run, o.Java, "-XX:-UsePerfData", "-version")
 	if err != nil {
 		return kit{}, err
 	}
@@ -60,7 +62,7 @@ func prepare(ctx context.Context, o Options, run *spawner) (kit, error) {
 	return k, ctx.Err()
 }
 
-func findJars(ctx context.Context, o Options, run *spawner) (jars, error) {
+func findJars(ctx context.Context, o Options, run *proc.Starter) (jars, error) {
 	if o.KafkaHome != "" {
 		return homeJars(o.KafkaHome)
 	}
@@ -72,7 +74,7 @@ func findJars(ctx context.Context, o Options, run *spawner) (jars, error) {
 }
 
 // formatOnce reads the checkpoint from the cache, or makes it.
-func (k *kit) formatOnce(ctx context.Context, run *spawner, cached string, o Options) error {
+func (k *kit) formatOnce(ctx context.Context, run *proc.Starter, cached string, o Options) error {
 	var err error
 	if k.checkpoint, err = os.ReadFile(cached); err == nil {
 		return nil
@@ -90,7 +92,7 @@ func (k *kit) formatOnce(ctx context.Context, run *spawner, cached string, o Opt
 
 // archiveOnce finds the class-data archive in the cache, or makes it. Nodes start without one too, only later, so a
 // failure is told and not returned.
-func (k *kit) archiveOnce(ctx context.Context, run *spawner, cached string, o Options) {
+func (k *kit) archiveOnce(ctx context.Context, run *proc.Starter, cached string, o Options) {
 	if _, err := os.Stat(cached); err != nil {
 		o.Note("preparing faster starts (once)")
 		if err := k.makeArchive(ctx, run, cached, o.CacheDir); err != nil {

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/kbench/kbench/internal/cluster"
+	"github.com/kbench/kbench/internal/proc"
 )
 
 // Cluster is a running cluster.
@@ -22,7 +23,7 @@ type Cluster struct {
 	nodes   map[int32]*node
 	proxies []Proxy
 	data    *dataFolder
-	run     *spawner
+	run     *proc.Starter
 	unlock  func()
 
 	closing   sync.Once
@@ -44,7 +45,7 @@ func Start(ctx context.Context, options Options) (cluster.Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{options: o, unlock: func() {}, run: newSpawner(), nodes: map[int32]*node{}}
+	c := &Cluster{options: o, unlock: func() {}, run: proc.NewStarter(), nodes: map[int32]*node{}}
 	if err := c.start(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("starting a local cluster: %w", err), c.Close())
 	}
@@ -158,7 +159,7 @@ func (c *Cluster) startAll(ctx context.Context) error {
 		return nil
 	}
 	for _, n := range c.nodes {
-		if st, _ := n.state(); st.State == "dead" {
+		if st, _ := n.state(); st.State == proc.Dead {
 			err = fmt.Errorf("%w\n%s\nmore in %s", err, n.lastWords(), n.logFile)
 		}
 	}
@@ -224,8 +225,12 @@ func (c *Cluster) Stop(ctx context.Context, id int32) error {
 	if err != nil {
 		return err
 	}
-	if st, err := n.state(); err != nil || st.State == "paused" {
-		return errors.Join(err, fmt.Errorf("%s is paused and cannot stop", nodeName(id)))
+	st, err := n.state()
+	if err != nil {
+		return err
+	}
+	if st.State == proc.Paused {
+		return fmt.Errorf("%s is paused and cannot stop by itself", nodeName(id))
 	}
 	return n.signal(ctx, syscall.SIGTERM)
 }
@@ -236,7 +241,7 @@ func (c *Cluster) Pause(ctx context.Context, id int32) error {
 	if err != nil {
 		return err
 	}
-	return n.turn(ctx, syscall.SIGSTOP, "paused")
+	return n.turn(ctx, syscall.SIGSTOP, proc.Paused)
 }
 
 // Resume lets a paused node go on, by SIGCONT.
@@ -245,7 +250,7 @@ func (c *Cluster) Resume(ctx context.Context, id int32) error {
 	if err != nil {
 		return err
 	}
-	return n.turn(ctx, syscall.SIGCONT, "running")
+	return n.turn(ctx, syscall.SIGCONT, proc.Running)
 }
 
 // Start starts a node again, with its data and at its address.
@@ -286,7 +291,7 @@ func (c *Cluster) Close() error {
 		if c.data != nil {
 			c.closeFail = errors.Join(c.closeFail, c.data.remove())
 		}
-		c.run.close()
+		c.run.Close()
 		c.unlock()
 	})
 	return c.closeFail

@@ -11,19 +11,20 @@ import (
 	"time"
 
 	"github.com/kbench/kbench/internal/cluster"
+	"github.com/kbench/kbench/internal/proc"
 )
 
 // node is one Kafka process, or the place of one that was killed.
 type node struct {
 	id      int32
-	run     *spawner
+	run     *proc.Starter
 	java    string
 	args    []string
 	logFile string
 	born    func(identity) error // told of each process before anything else happens to it; may be nil
 
 	mu     sync.Mutex
-	proc   identity      // of the last process started
+	last   identity      // of the last process started
 	handle *os.Process   // likewise
 	exited chan struct{} // closed when it is reaped
 	closed bool          // nothing may be started any more
@@ -46,7 +47,7 @@ func (n *node) start() error {
 	defer log.Close()
 	cmd := exec.Command(n.java, n.args...)
 	cmd.Stdout, cmd.Stderr = log, log
-	if err := n.run.start(cmd); err != nil {
+	if err := n.run.Start(cmd); err != nil {
 		return fmt.Errorf("starting %s: %w", nodeName(n.id), err)
 	}
 	return n.adopt(cmd)
@@ -55,11 +56,11 @@ func (n *node) start() error {
 // adopt notes a started process and has it reaped.
 func (n *node) adopt(cmd *exec.Cmd) error {
 	exited := make(chan struct{})
-	proc, err := identify(cmd.Process.Pid) // before anyone reaps it, so it is there, dead or alive
+	id, err := identify(cmd.Process.Pid) // before anyone reaps it, so it is there, dead or alive
 	if err == nil && n.born != nil {
-		err = n.born(proc)
+		err = n.born(id)
 	}
-	n.proc, n.handle, n.exited = proc, cmd.Process, exited
+	n.last, n.handle, n.exited = id, cmd.Process, exited
 	go func() {
 		_ = cmd.Wait() // how a node ended is read from its log
 		close(exited)
@@ -76,12 +77,12 @@ func (n *node) adopt(cmd *exec.Cmd) error {
 func (n *node) current() (identity, *os.Process, chan struct{}) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.proc, n.handle, n.exited
+	return n.last, n.handle, n.exited
 }
 
 func (n *node) state() (cluster.ProcessState, error) {
-	proc, _, _ := n.current()
-	return proc.state()
+	last, _, _ := n.current()
+	return last.state()
 }
 
 // signal sends SIGKILL or SIGTERM and waits until the process is reaped.
@@ -115,7 +116,7 @@ func (n *node) turn(ctx context.Context, sig syscall.Signal, want string) error 
 		if err == nil && st.State == want {
 			return nil
 		}
-		if err == nil && st.State == "dead" {
+		if err == nil && st.State == proc.Dead {
 			return fmt.Errorf("%s died", nodeName(n.id))
 		}
 		select {

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/kbench/kbench/internal/proc"
 )
 
 // A cluster's data lies in a folder of its own below the temporary one. Its owner holds a lock on a file in it, which
@@ -61,10 +63,10 @@ func newDataFolder(tempDir string) (*dataFolder, error) {
 }
 
 // add notes one more process that works in the folder.
-func (d *dataFolder) add(proc identity) error {
+func (d *dataFolder) add(node identity) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.owner.Nodes = append(d.owner.Nodes, proc)
+	d.owner.Nodes = append(d.owner.Nodes, node)
 	return d.write()
 }
 
@@ -121,8 +123,8 @@ func sweepFolder(folder string) (swept bool, err error) {
 	}
 	var o owner
 	if err := json.NewDecoder(f).Decode(&o); err == nil && o.Boot == bootID() {
-		for _, proc := range o.Nodes {
-			if err := killLeftover(proc, folder); err != nil {
+		for _, node := range o.Nodes {
+			if err := killLeftover(node, folder); err != nil {
 				return false, err
 			}
 		}
@@ -131,24 +133,24 @@ func sweepFolder(folder string) (swept bool, err error) {
 }
 
 // killLeftover kills a process only if it is the very one that was noted and says itself that it works in the folder.
-func killLeftover(proc identity, folder string) error {
-	st, err := proc.state()
-	if err != nil || st.State == "dead" {
+func killLeftover(node identity, folder string) error {
+	st, err := node.state()
+	if err != nil || st.State == proc.Dead {
 		return err
 	}
-	args, err := proc.commandLine()
+	args, err := node.commandLine()
 	if err != nil || !slices.Contains(args, dataMark+folder) {
 		return err
 	}
-	if err := syscall.Kill(proc.Pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
-		return fmt.Errorf("process %d: %w", proc.Pid, err)
+	if err := syscall.Kill(node.Pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("process %d: %w", node.Pid, err)
 	}
 	for end := time.Now().Add(leftoverWait); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		if st, err := proc.state(); err != nil || st.State == "dead" {
+		if st, err := node.state(); err != nil || st.State == proc.Dead {
 			return err
 		}
 	}
-	return fmt.Errorf("process %d does not die", proc.Pid)
+	return fmt.Errorf("process %d does not die", node.Pid)
 }
 
 // bootID is the machine's current boot, "" where it is not told.

@@ -10,6 +10,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/kbench/kbench/internal/proc"
 )
 
 const (
@@ -50,7 +52,7 @@ func (c *Cluster) allRun() error {
 	var problems []error
 	for _, n := range c.nodes {
 		st, err := n.state()
-		if err == nil && st.State != "running" {
+		if err == nil && st.State != proc.Running {
 			err = fmt.Errorf("%s is %s", nodeName(n.id), st.State)
 		}
 		problems = append(problems, err)
