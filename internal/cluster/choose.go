@@ -1,0 +1,47 @@
+package cluster
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Kind of a cluster.
+type Kind string
+
+const (
+	Auto     Kind = "auto" // a wish only: Choose answers with one of the others
+	Local    Kind = "local"
+	Embedded Kind = "embedded"
+	External Kind = "external"
+)
+
+// Choose says which kind of cluster to take, and why, in words for the user. Addresses given mean external; auto means
+// local where localMissing says that nothing is missing for it, else embedded. A wish that cannot be met is an error:
+// nobody who asks for a real cluster gets a simulation. localMissing is asked only where it matters.
+func Choose(want Kind, bootstrap []string, localMissing func() error) (kind Kind, why string, err error) {
+	kinds := []Kind{Auto, Local, Embedded, External}
+	switch {
+	case !slices.Contains(kinds, want):
+		return "", "", fmt.Errorf("unknown kind of cluster %q, known are %v", want, kinds)
+	case len(bootstrap) > 0 && want != Auto && want != External:
+		return "", "", fmt.Errorf("a cluster %s was asked for, and the address of an external one given", want)
+	case len(bootstrap) > 0:
+		return External, "the address " + strings.Join(bootstrap, ",") + " was given", nil
+	case want == External:
+		return "", "", fmt.Errorf("an external cluster needs its address")
+	case want == Embedded:
+		return Embedded, "it was asked for", nil
+	}
+	missing := localMissing()
+	switch {
+	case missing == nil && want == Local:
+		return Local, "it was asked for", nil
+	case want == Local:
+		return "", "", fmt.Errorf("no local cluster can be started: %w", missing)
+	case missing == nil:
+		return Local, "Java and Kafka are at hand", nil
+	default:
+		return Embedded, "no real cluster can be started here: " + missing.Error(), nil
+	}
+}
