@@ -43,7 +43,6 @@ type consumer struct {
 	client client.Consumer
 	held   map[client.Partition]bool
 	next   map[client.Partition]int64 // position after what was handled
-	dirty  bool                       // next has moved since the last commit
 	ready  bool
 	op     history.Op
 }
@@ -191,19 +190,21 @@ func (c *consumer) handleBatch(ctx context.Context, records []client.Fetched) er
 	}
 	switch c.spec.Commit {
 	case commitBefore:
-		if err := c.commit(ctx); err != nil {
-			return err
-		}
+		c.commit(ctx)
 		c.gate.pass(ctx, pointHandled, len(records), c.emit)
 		c.effect(ctx, records)
 	case commitAfter:
 		c.effect(ctx, records)
-		c.settle()
 		c.gate.pass(ctx, pointHandled, len(records), c.emit)
-		return c.commit(ctx)
+		c.commit(ctx)
 	case commitAuto:
 		c.effect(ctx, records)
 		c.gate.pass(ctx, pointHandled, len(records), c.emit)
+	}
+	for p, next := range c.next {
+		if index := c.partition(p.Topic, p.Partition); index >= 0 {
+			c.counts.positions[index].Store(next)
+		}
 	}
 	return nil
 }
@@ -243,7 +244,7 @@ func (c *consumer) done(call int64, records []client.Fetched) {
 
 // commit commits the positions of what was handled. A refusal because the group has moved on is no error of the
 // session: the records belong to another member now, and the history shows the refusal.
-func (c *consumer) commit(ctx context.Context) error {
+func (c *consumer) commit(ctx context.Context) {
 	positions := make([]client.PartitionOffset, 0, len(c.next))
 	for p, next := range c.next {
 		positions = append(positions, client.PartitionOffset{Partition: p, Offset: next})
@@ -263,7 +264,6 @@ func (c *consumer) commit(ctx context.Context) error {
 	c.record(&op)
 	c.settle()
 	if err != nil {
-		_ = c.fence(err)
+		_ = c.fence(err) // counts it
 	}
-	return nil
 }

@@ -8,6 +8,7 @@ type counts struct {
 	read, processed, committed         atomic.Uint64
 	transactions, aborted, fenced      atomic.Uint64
 	resent                             atomic.Uint64
+	positions                          []atomic.Int64                           // after what was handled, by partition of the header's table
 	client                             atomic.Pointer[func() map[string]uint64] // the driver's own, once there is a client
 }
 
@@ -20,6 +21,11 @@ func (c *counts) snapshot() map[string]uint64 {
 	} {
 		if n := figure.Load(); n > 0 {
 			out[name] = n
+		}
+	}
+	for p := range c.positions {
+		if at := c.positions[p].Load(); at > 0 {
+			out[positionName(int32(p))] = uint64(at)
 		}
 	}
 	if own := c.client.Load(); own != nil {

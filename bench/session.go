@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kbench/kbench/internal/client"
@@ -103,6 +104,7 @@ func runSession(ctx context.Context, spec sessionSpec, driver client.Driver, com
 			err = errors.Join(err, fmt.Errorf("history of %s: %w", s.name(), closed))
 		}
 	}()
+	s.counts.positions = make([]atomic.Int64, len(spec.Header.Partitions))
 	told := s.tell()
 	defer told()
 	defer s.gate.open()

@@ -161,6 +161,7 @@ type Judged struct {
 	Acks         string `json:"acks"`          // of the producers
 	Driver       string `json:"driver"`        // client library under test
 	Transactions bool   `json:"transactional"` // the producers or processors use transactions
+	Drained      bool   `json:"drained"`       // the group arrived at the end; without it a record that it did not handle proves nothing
 }
 
 // FinalRead is the fresh reader's result: complete only if each partition's position reached its recorded end.

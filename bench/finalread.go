@@ -1,0 +1,183 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/kbench/kbench/internal/client"
+	"github.com/kbench/kbench/internal/history"
+	"github.com/kbench/kbench/internal/rundir"
+)
+
+// finalReader reads every partition from its start to its recorded end, with a client that no one used before and of
+// another library than the one under test.
+type finalReader struct {
+	run  *run
+	log  *history.Writer
+	last map[int32]int64 // last offset that the final read saw, by partition; absent: none
+	op   history.Op
+}
+
+func (r *run) openFinal() (*finalReader, error) {
+	header := r.header
+	header.Self = history.Client{Name: "final", Session: 1}
+	path := filepath.Join(r.Dir, rundir.HistoryDir, logName("final", 1))
+	log, err := history.Create(path, header)
+	if err != nil {
+		return nil, &ClusterError{fmt.Errorf("history of the final read: %w", err)}
+	}
+	return &finalReader{run: r, log: log, last: map[int32]int64{}}, nil
+}
+
+func (f *finalReader) close() error { return f.log.Close() }
+
+// readAll settles the topics, records their ends, and reads them.
+func (r *run) readAll(ctx context.Context, f *finalReader, topics []topicRef) error {
+	ends := map[int32]int64{}
+	for _, t := range topics {
+		own, err := r.ends(ctx, t)
+		if err != nil {
+			return err
+		}
+		for p, end := range own {
+			ends[t.First+p] = end
+		}
+	}
+	if err := f.writeEnds(ends); err != nil {
+		return err
+	}
+	if err := r.save(rundir.Reading); err != nil {
+		return err
+	}
+	isolation := client.ReadUncommitted
+	if r.meta.Judged.Transactions {
+		isolation = client.ReadCommitted
+	}
+	for pass := 1; pass <= r.passes(); pass++ {
+		for _, t := range topics {
+			for p := range int32(t.Partitions) {
+				if err := f.read(ctx, t, p, ends[t.First+p], pass, isolation); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// ends are the high watermarks, taken once every ISR is full and the last stable offset has met them. Where that does
+// not come to pass in time the run goes on with what there is, and a problem keeps it from holding.
+func (r *run) ends(ctx context.Context, t topicRef) (map[int32]int64, error) {
+	waiting, cancel := context.WithTimeout(ctx, r.s.Load.Drain)
+	defer cancel()
+	for {
+		missing, ends := r.unsettled(waiting, t)
+		if missing == "" {
+			return ends, nil
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if !pause(waiting, 50*time.Millisecond) {
+			r.problem("before the final read: %s", missing)
+			return r.Admin.EndOffsets(ctx, t.Physical, client.ReadUncommitted)
+		}
+	}
+}
+
+// unsettled says what keeps a topic from being read, "" for nothing, and its ends.
+func (r *run) unsettled(ctx context.Context, t topicRef) (string, map[int32]int64) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	states, err := r.Admin.Partitions(ctx, t.Physical)
+	if err != nil || len(states) != t.Partitions {
+		return fmt.Sprintf("topic %s shows %d partitions: %v", t.Name, len(states), err), nil
+	}
+	if missing := notFull(states); missing != "" {
+		return missing, nil
+	}
+	stable, err := r.Admin.EndOffsets(ctx, t.Physical, client.ReadCommitted)
+	if err != nil {
+		return fmt.Sprintf("last stable offsets of %s: %v", t.Name, err), nil
+	}
+	high, err := r.Admin.EndOffsets(ctx, t.Physical, client.ReadUncommitted)
+	if err != nil {
+		return fmt.Sprintf("high watermarks of %s: %v", t.Name, err), nil
+	}
+	for p := range int32(t.Partitions) {
+		end, known := high[p]
+		if !known || stable[p] != end {
+			return fmt.Sprintf("the last stable offset of %s/%d is %d, its high watermark %d", t.Name, p, stable[p], end), nil
+		}
+	}
+	return "", high
+}
+
+func (f *finalReader) blank(kind history.Kind) {
+	now := f.run.clock.Now()
+	f.op = history.Op{
+		Kind: kind, Outcome: history.OK, Intended: history.Unknown, Call: now, Return: now, Partition: history.Unknown,
+		Offset: history.Unknown, FromPartition: history.Unknown, Generation: history.Unknown, Records: f.op.Records[:0],
+	}
+}
+
+func (f *finalReader) writeEnds(ends map[int32]int64) error {
+	f.blank(history.Ends)
+	for p := range int32(len(f.run.header.Partitions)) {
+		if end, ok := ends[p]; ok {
+			f.op.Offsets = append(f.op.Offsets, history.PartitionOffset{Partition: p, Offset: end})
+		}
+	}
+	return f.log.Append(&f.op)
+}
+
+// read reads one partition to its end. A reader that stops short is written down as such: the judge sees where.
+func (f *finalReader) read(ctx context.Context, t topicRef, partition int32, end int64, pass int, isolation client.Isolation) error {
+	limit, cancel := context.WithTimeout(ctx, f.run.s.Load.Drain)
+	defer cancel()
+	index := t.First + partition
+	reached, err := f.run.Reader.ReadPartition(limit, t.Physical, partition, 0, end, isolation, func(records []client.Fetched) error {
+		f.blank(history.FinalRead)
+		f.op.Partition, f.op.Pass, f.op.Isolation = index, int32(pass), isolationOf(isolation)
+		for i := range records {
+			f.op.Records = append(f.op.Records, recordOf(&records[i], f.run.header.Run))
+			f.last[index] = max(f.last[index], records[i].Offset)
+		}
+		f.op.Reached = records[len(records)-1].Offset + 1
+		return f.log.Append(&f.op)
+	})
+	if err != nil {
+		f.run.problem("the final read of %s/%d reached %d of %d: %v", t.Name, partition, reached, end, err)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	f.blank(history.FinalRead)
+	f.op.Partition, f.op.Pass, f.op.Isolation, f.op.Reached = index, int32(pass), isolationOf(isolation), reached
+	return f.log.Append(&f.op)
+}
+
+func isolationOf(i client.Isolation) history.Isolation {
+	if i == client.ReadCommitted {
+		return history.ReadCommitted
+	}
+	return history.ReadUncommitted
+}
+
+// writeFaults puts the faults' windows into the history, so that it stands on its own.
+func (f *finalReader) writeFaults(faults []rundir.Fault) error {
+	var problems []error
+	for _, fault := range faults {
+		f.blank(history.Fault)
+		f.op.Name, f.op.Target, f.op.Call = fault.Name, fault.Target, fault.At
+		f.op.Return = f.run.clock.Now()
+		if fault.Healed != nil {
+			f.op.Return = *fault.Healed
+		}
+		problems = append(problems, f.log.Append(&f.op))
+	}
+	return errors.Join(problems...)
+}

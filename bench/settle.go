@@ -1,0 +1,235 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kbench/kbench/internal/client"
+	"github.com/kbench/kbench/internal/rundir"
+)
+
+// settle brings a run that has been loaded to its end: the cluster whole again, every topic read to its recorded end by
+// a fresh reader, every consumer and processor given the time to arrive there too.
+//
+// Topics that processors write are read after the processors were stopped, since they grow until then.
+func (r *run) settle(ctx context.Context) error {
+	if err := r.save(rundir.Draining); err != nil {
+		return err
+	}
+	whole, cancel := context.WithTimeout(ctx, r.s.Load.Drain)
+	defer cancel()
+	if err := r.Cluster.Healthy(whole); err != nil {
+		r.problem("the cluster is not whole after the heal: %v", err)
+	}
+	final, err := r.openFinal()
+	if err != nil {
+		return err
+	}
+	inputs, outputs := r.split()
+	err = r.readAll(ctx, final, inputs)
+	if err == nil && len(outputs) > 0 {
+		r.drainProcessors(ctx, final)
+		err = r.readAll(ctx, final, outputs)
+	}
+	if err == nil {
+		r.drainConsumers(ctx, final)
+	}
+	r.change(func(m *rundir.Meta) { m.FinalRead.Done = err == nil; m.FinalRead.Passes = r.passes() })
+	err = errors.Join(err, final.writeFaults(r.faultsSoFar()), final.close())
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return &ClusterError{fmt.Errorf("final read: %w", err)}
+	}
+	r.discardTopics(ctx)
+	return r.stopReaders(ctx)
+}
+
+func (r *run) faultsSoFar() []rundir.Fault {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.meta.Faults)
+}
+
+// split tells the topics that processors write from all others.
+func (r *run) split() (inputs, outputs []topicRef) {
+	for _, t := range r.topics {
+		if p := r.s.Processor; p != nil && t.Name == p.To {
+			outputs = append(outputs, t)
+		} else {
+			inputs = append(inputs, t)
+		}
+	}
+	return inputs, outputs
+}
+
+// passes over each topic: where transactions are in play a second one must see the same.
+func (r *run) passes() int {
+	if r.meta.Judged.Transactions {
+		return 2
+	}
+	return 1
+}
+
+// drainProcessors waits until the processors have committed all of their input, and stops them.
+func (r *run) drainProcessors(ctx context.Context, final *finalReader) {
+	p := r.s.Processor
+	r.drain(ctx, "processors", p.Group, roleProcessor, func() (bool, string) {
+		return r.committedTo(ctx, p.Group, p.From, final.last)
+	})
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.s.Load.Drain)
+	defer cancel()
+	if err := r.crew.stopAll(stopping, roleProcessor, r.s.Load.Drain); err != nil {
+		r.problem("stop the processors: %v", err)
+	}
+}
+
+// drainConsumers waits until the group has handled, and where it commits, committed, the last record of each partition.
+func (r *run) drainConsumers(ctx context.Context, final *finalReader) {
+	c := r.s.Consumer
+	if c == nil {
+		return
+	}
+	r.drain(ctx, "consumers", c.Group, roleConsumer, func() (bool, string) {
+		for _, t := range r.consumed() {
+			if ok, why := r.handledTo(t, final.last); !ok {
+				return false, why
+			}
+			if string(c.Commit) == commitNone {
+				continue
+			}
+			if ok, why := r.committedTo(ctx, c.Group, t.Name, final.last); !ok {
+				return false, why
+			}
+		}
+		return true, ""
+	})
+}
+
+// consumed are the topics that the consumers read: where there is a processor, what it writes.
+func (r *run) consumed() []topicRef {
+	inputs, outputs := r.split()
+	if len(outputs) > 0 {
+		return outputs
+	}
+	return inputs
+}
+
+// drain waits for arrived, for as long as the scenario's drain allows and someone of the role is left to do the work.
+func (r *run) drain(ctx context.Context, who, group, role string, arrived func() (bool, string)) {
+	ctx, cancel := context.WithTimeout(ctx, r.s.Load.Drain)
+	defer cancel()
+	for {
+		ok, missing := arrived()
+		if ok {
+			r.change(func(m *rundir.Meta) { m.Judged.Drained = true })
+			return
+		}
+		if len(r.crew.running(role)) == 0 {
+			r.warn("the %s of group %s are all dead: %s", who, group, missing)
+			return
+		}
+		if !pause(ctx, 50*time.Millisecond) {
+			r.warn("the %s of group %s did not arrive at the end in time: %s", who, group, missing)
+			return
+		}
+	}
+}
+
+func (r *run) warn(format string, args ...any) {
+	line := fmt.Sprintf(format, args...)
+	r.change(func(m *rundir.Meta) { m.Warnings = append(m.Warnings, line) })
+	r.note("%s", line)
+}
+
+// committedTo tells whether a group's committed offsets cover every record that the final read saw in a topic.
+func (r *run) committedTo(ctx context.Context, group, topic string, last map[int32]int64) (bool, string) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	offsets, err := r.Admin.CommittedOffsets(ctx, r.physical(group))
+	if err != nil {
+		return false, fmt.Sprintf("committed offsets are not known: %v", err)
+	}
+	at := map[client.Partition]int64{}
+	for _, o := range offsets {
+		at[o.Partition] = o.Offset
+	}
+	for _, t := range r.topics {
+		for p := int32(0); t.Name == topic && p < int32(t.Partitions); p++ {
+			end, any := last[t.First+p]
+			if committed := at[client.Partition{Topic: t.Physical, Partition: p}]; any && committed < end+1 {
+				return false, fmt.Sprintf("%s/%d is committed to %d of %d", t.Name, p, committed, end+1)
+			}
+		}
+	}
+	return true, ""
+}
+
+// handledTo tells whether some member has handled the last record of each partition.
+func (r *run) handledTo(t topicRef, last map[int32]int64) (bool, string) {
+	for p := range int32(t.Partitions) {
+		end, any := last[t.First+p]
+		if !any {
+			continue
+		}
+		at := uint64(0)
+		for _, m := range r.crew.of(roleConsumer) {
+			at = max(at, m.position(t.First+p))
+		}
+		if at < uint64(end)+1 {
+			return false, fmt.Sprintf("%s/%d is handled to %d of %d", t.Name, p, at, end+1)
+		}
+	}
+	return true, ""
+}
+
+func (r *run) stopReaders(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	if err := r.crew.stopAll(ctx, "", time.Second); err != nil {
+		r.problem("stop: %v", err)
+	}
+	for _, failure := range r.crew.failures() {
+		r.problem("%s", failure)
+	}
+	return nil
+}
+
+// discardTopics removes what the run made on a cluster that outlives it.
+func (r *run) discardTopics(ctx context.Context) {
+	if r.Keep || r.Cluster.Info().Kind != "external" {
+		return
+	}
+	for _, t := range r.topics {
+		if err := r.Admin.DeleteTopic(ctx, t.Physical); err != nil {
+			r.warn("topic %s could not be removed: %v", t.Physical, err)
+		}
+	}
+}
+
+// Positions travel as counters, one a partition of the header's table.
+const positionPrefix = "position."
+
+func isPosition(counter string) bool { return strings.HasPrefix(counter, positionPrefix) }
+
+func positionName(partition int32) string { return positionPrefix + strconv.Itoa(int(partition)) }
+
+// position after what a member has handled of a partition, in any of its sessions.
+func (m *member) position(partition int32) uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	name := positionName(partition)
+	return max(m.past[name], m.counters[name])
+}
+
+func (m *member) wasKilled() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.killed
+}
