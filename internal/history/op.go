@@ -125,4 +125,8 @@ type Header struct {
 	Inputs     []string        // topics that a processor reads
 	Outputs    []string        // topics that a processor writes
 	Compacted  []string        // topics in which holes are normal
+
+	// Of a hand-written history: names that do not have kbench's form, see ValueName and TxnName.
+	Values []string
+	Txns   []string
 }
