@@ -1,0 +1,220 @@
+// Package reports says what a run found: the result document (JSON, version 1), the text summary, and the exit code.
+// It reads a run's meta data, its judgement and its figures, and computes nothing that is not in them.
+package reports
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+)
+
+// Document is the result document, version 1. Its schema is result.schema.json. What is not known is null.
+// Times are from the start of the measured part; those before it are negative.
+type Document struct {
+	Version    int               `json:"kbench_result"` // 1
+	Scenario   string            `json:"scenario"`
+	Cell       map[string]string `json:"cell"`
+	Repeat     int               `json:"repeat"`
+	Seed       int64             `json:"seed"`
+	AsExpected bool              `json:"as_expected"`
+	ExitCode   int               `json:"exit_code"`
+	Verdict    string            `json:"verdict"` // holds, violated, inconclusive, unjudged
+	Guarantee  Guarantee         `json:"guarantee"`
+	Cluster    Cluster           `json:"cluster"`
+	Client     Client            `json:"client"`
+	Machine    Machine           `json:"machine"`
+	Counts     Counts            `json:"counts"`
+	Findings   []Finding         `json:"findings"`
+	Faults     []Fault           `json:"faults"`
+	Latency    Latencies         `json:"latency"`
+	Throughput Throughput        `json:"throughput"`
+	Thresholds []Threshold       `json:"thresholds"`
+	Warnings   []string          `json:"warnings"`
+}
+
+// Judged is the part of a Document that `kbench check --json` prints, of any history.
+type Judged struct {
+	Verdict   string    `json:"verdict"`
+	Guarantee Guarantee `json:"guarantee"`
+	Counts    Counts    `json:"counts"`
+	Findings  []Finding `json:"findings"`
+	Warnings  []string  `json:"warnings"`
+}
+
+// Results is the document of several runs.
+type Results struct {
+	Version  int        `json:"kbench_results"` // 1
+	Results  []Document `json:"results"`
+	ExitCode int        `json:"exit_code"`
+}
+
+// Guarantee that the run was judged by, null where it was only measured.
+type Guarantee struct {
+	Name     *string  `json:"name"`
+	Expected *string  `json:"expected"` // holds, violated
+	Verdict  string   `json:"verdict"`
+	Scope    string   `json:"scope"` // what was exercised, and what is not excluded
+	Reasons  []string `json:"reasons"`
+}
+
+// Cluster that was measured.
+type Cluster struct {
+	Kind      string            `json:"kind"`
+	Simulated bool              `json:"simulated"`
+	Software  *string           `json:"software"`
+	Version   *string           `json:"version"`
+	Mode      *string           `json:"mode"`
+	Brokers   *int              `json:"brokers"`
+	Effective map[string]string `json:"effective"`
+}
+
+// Client library under test and its settings; Reader is the library that read for the judge.
+type Client struct {
+	Driver    string            `json:"driver"`
+	Version   *string           `json:"version"`
+	Asked     map[string]string `json:"asked"`     // Kafka's names
+	Effective map[string]string `json:"effective"` // the library's names
+	Reader    *string           `json:"reader"`
+}
+
+// Machine that the load ran on.
+type Machine struct {
+	CPUs      *int    `json:"cpus"`
+	MemoryMiB *int64  `json:"memory_mib"`
+	Kernel    *string `json:"kernel"`
+}
+
+// Counts of records over the whole run, warm-up included.
+type Counts struct {
+	Sent          *uint64 `json:"sent"`
+	Acked         *uint64 `json:"acked"`
+	Indeterminate *uint64 `json:"indeterminate"`
+	Failed        *uint64 `json:"failed"`
+	Read          *uint64 `json:"read"`
+	Lost          *uint64 `json:"lost"`
+	Duplicated    *uint64 `json:"duplicated"`
+}
+
+// Finding is one anomaly that was looked for; Decides says whether it decides against the guarantee.
+type Finding struct {
+	Anomaly   string    `json:"anomaly"`
+	Decides   bool      `json:"decides"`
+	Count     uint64    `json:"count"`
+	Checked   uint64    `json:"checked"`
+	Witnesses []Witness `json:"witnesses"`
+}
+
+// Witness is one place where an anomaly can be looked up.
+type Witness struct {
+	Partition string `json:"partition"`
+	Offset    *int64 `json:"offset"`
+	Value     string `json:"value"`
+	AtMs      *int64 `json:"at_ms"`
+	During    string `json:"during"` // the fault in whose window it falls, "" for none
+}
+
+// Fault as it happened, what showed that it bit, and what it cost.
+type Fault struct {
+	Name           string   `json:"name"`
+	Target         string   `json:"target"`
+	AtMs           int64    `json:"at_ms"`
+	HealedMs       *int64   `json:"healed_ms"`
+	Bit            bool     `json:"bit"`
+	Evidence       []string `json:"evidence"`
+	UnavailableMs  *int64   `json:"unavailable_ms"`
+	RecoveredMs    *int64   `json:"recovered_ms"` // after the injection
+	AtRisk         *uint64  `json:"at_risk"`
+	LossRateSeen95 *float64 `json:"loss_rate_seen_95"`
+}
+
+// Latencies of the measured part, and of the records intended before, during and after each fault.
+type Latencies struct {
+	Ack      Latency `json:"ack"`
+	EndToEnd Latency `json:"end_to_end"`
+	Phases   []Phase `json:"phases"`
+}
+
+// Latency from the intended start (response) and from the actual one (service).
+type Latency struct {
+	Response Quantiles `json:"response"`
+	Service  Quantiles `json:"service"`
+}
+
+// Quantiles of a latency in microseconds, null where Count is 0.
+type Quantiles struct {
+	P50   *int64 `json:"p50_us"`
+	P90   *int64 `json:"p90_us"`
+	P99   *int64 `json:"p99_us"`
+	P999  *int64 `json:"p999_us"`
+	P9999 *int64 `json:"p9999_us"`
+	Max   *int64 `json:"max_us"`
+	Count uint64 `json:"count"`
+}
+
+// Phase is one part of the run as seen from one fault, an index in Document.Faults.
+type Phase struct {
+	Phase    string  `json:"phase"` // before, during, after
+	Fault    int     `json:"fault"`
+	Ack      Latency `json:"ack"`
+	EndToEnd Latency `json:"end_to_end"`
+}
+
+// Throughput of the measured part.
+type Throughput struct {
+	OfferedPerS  *float64 `json:"offered_per_s"`
+	AckedPerS    *float64 `json:"acked_per_s"`
+	AckedMiBPerS *float64 `json:"acked_mib_per_s"`
+	ReadPerS     *float64 `json:"read_per_s"`
+	LimitedBy    *string  `json:"limited_by"` // rate, broker, client
+}
+
+// Threshold is an objective and whether it was met; one whose figure is not known was not.
+type Threshold struct {
+	Expr  string   `json:"expr"`
+	Value *float64 `json:"value"` // in the unit of Expr
+	OK    bool     `json:"ok"`
+}
+
+// Several joins the documents of several runs.
+func Several(docs []Document) Results {
+	codes := make([]int, len(docs))
+	for i, d := range docs {
+		codes[i] = d.ExitCode
+	}
+	return Results{Version: 1, Results: orEmpty(docs), ExitCode: CombinedExit(codes)}
+}
+
+// WriteJSON writes one document, indented: a Document, Judged or Results.
+func WriteJSON(w io.Writer, document any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	if err := e.Encode(document); err != nil {
+		return fmt.Errorf("write the result document: %w", err)
+	}
+	return nil
+}
+
+// orEmpty keeps lists from being null.
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+func orEmptyMap(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
+	}
+	return m
+}
+
+// known is nil for the zero value, which stands for what is not known.
+func known[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return &v
+}

@@ -1,0 +1,150 @@
+package reports
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// Line is one run on one line, for the list of many.
+func Line(d Document, style Style) string {
+	verdict := d.Verdict
+	if !d.AsExpected {
+		verdict += ", not as expected"
+	}
+	if d.Cluster.Simulated {
+		verdict += ", simulated"
+	}
+	return fmt.Sprintf("%s  %s  seed %d  %s acknowledged, %s lost, %s duplicated  unavailable %s  ack p99 %s",
+		style.paint(verdictColor(d.Verdict, d.AsExpected), verdict), title(d), d.Seed, number(d.Counts.Acked), number(d.Counts.Lost),
+		number(d.Counts.Duplicated), longest(d.Faults), micros(d.Latency.Ack.Response.P99))
+}
+
+func longest(faults []Fault) string {
+	ms := worst(faults, func(f Fault) *int64 { return f.UnavailableMs })
+	if ms == nil {
+		return unknown
+	}
+	n := int64(*ms)
+	return millis(&n)
+}
+
+// Table writes many runs: for each scenario and cell the runs as expected of the runs made, and below it each run that
+// was not as expected, with its reasons.
+func Table(w io.Writer, docs []Document, style Style) error {
+	p := &page{style: style}
+	rows := [][]string{{"scenario", "as expected", "verdict", "acknowledged", "lost", "duplicated", "unavailable", "ack p99"}}
+	asExpected := 0
+	for _, group := range groups(docs) {
+		row, ok := summarize(group)
+		rows, asExpected = append(rows, row), asExpected+ok
+	}
+	c := green
+	if asExpected < len(docs) {
+		c = red
+	}
+	p.WriteString(style.paint(c, fmt.Sprintf("%d of %d runs as expected", asExpected, len(docs))) + simulatedNote(docs) + "\n\n")
+	p.table(rows)
+	p.unexpected(docs)
+	if _, err := io.WriteString(w, p.String()); err != nil {
+		return fmt.Errorf("write the table: %w", err)
+	}
+	return nil
+}
+
+func simulatedNote(docs []Document) string {
+	n := 0
+	for _, d := range docs {
+		if d.Cluster.Simulated {
+			n++
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d SIMULATED", n)
+}
+
+// groups puts the runs of one scenario and cell together, in the order in which they first come.
+func groups(docs []Document) [][]Document {
+	var all [][]Document
+	at := map[string]int{}
+	for _, d := range docs {
+		key := d.Scenario + "\x00" + cell(d.Cell)
+		i, known := at[key]
+		if !known {
+			i = len(all)
+			at[key], all = i, append(all, nil)
+		}
+		all[i] = append(all[i], d)
+	}
+	return all
+}
+
+func summarize(group []Document) ([]string, int) {
+	verdicts, asExpected := map[string]int{}, 0
+	var faults []Fault
+	var p99 *int64
+	for _, d := range group {
+		verdicts[d.Verdict]++
+		faults = append(faults, d.Faults...)
+		if d.AsExpected && d.ExitCode == ExitAsExpected {
+			asExpected++
+		}
+		if q := d.Latency.Ack.Response.P99; q != nil && (p99 == nil || *q > *p99) {
+			p99 = q
+		}
+	}
+	name := group[0].Scenario
+	if len(group[0].Cell) > 0 {
+		name += " " + cell(group[0].Cell)
+	}
+	return []string{name, fmt.Sprintf("%d/%d", asExpected, len(group)), tally(verdicts),
+		total(group, func(c Counts) *uint64 { return c.Acked }), total(group, func(c Counts) *uint64 { return c.Lost }),
+		total(group, func(c Counts) *uint64 { return c.Duplicated }), longest(faults), micros(p99)}, asExpected
+}
+
+// total of a count over several runs; unknown where one of them does not know it.
+func total(group []Document, of func(Counts) *uint64) string {
+	var sum uint64
+	for _, d := range group {
+		n := of(d.Counts)
+		if n == nil {
+			return unknown
+		}
+		sum += *n
+	}
+	return number(&sum)
+}
+
+// tally is "holds", or "holds 19, inconclusive 1" where they differ.
+func tally(verdicts map[string]int) string {
+	var parts []string
+	for v, n := range verdicts {
+		if len(verdicts) == 1 {
+			return v
+		}
+		parts = append(parts, fmt.Sprintf("%s %d", v, n))
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, ", ")
+}
+
+func (p *page) unexpected(docs []Document) {
+	for i, d := range docs {
+		if d.ExitCode == ExitAsExpected {
+			continue
+		}
+		p.WriteString("\n")
+		p.line("  ", fmt.Sprintf("run %d, exit %d: %s", i+1, d.ExitCode, Line(d, p.style)))
+		for _, reason := range d.Guarantee.Reasons {
+			p.line("      ", reason)
+		}
+		for _, t := range d.Thresholds {
+			if !t.OK {
+				p.line("      ", "threshold missed: "+t.Expr)
+			}
+		}
+	}
+}
