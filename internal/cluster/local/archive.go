@@ -20,12 +20,13 @@ import (
 func (k kit) makeArchive(ctx context.Context, run *proc.Starter, path, cacheDir string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	scratch, err := os.MkdirTemp(cacheDir, "archive-")
+	scratch, err := os.MkdirTemp(cacheDir, scraps)
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(scratch)
-	n, addr, err := k.trainee(run, scratch, path+".new")
+	made := filepath.Join(scratch, filepath.Base(path))
+	n, addr, err := k.trainee(run, scratch, made)
 	if err != nil {
 		return err
 	}
@@ -39,7 +40,7 @@ func (k kit) makeArchive(ctx context.Context, run *proc.Starter, path, cacheDir 
 	if err := n.signal(ctx, syscall.SIGTERM); err != nil {
 		return err
 	}
-	return os.Rename(path+".new", path)
+	return os.Rename(made, path)
 }
 
 // trainee is the node to learn from, and its address.

@@ -8,8 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/magiconair/properties"
+	"unicode/utf16"
 )
 
 const (
@@ -100,24 +99,32 @@ func voters(addrs map[int32]address) string {
 	return strings.Join(list, ",")
 }
 
-// writeProperties writes a file as Java reads it, sorted by name.
+// writeProperties writes a file that java.util.Properties reads, sorted by name.
 func writeProperties(path string, settings map[string]string) error {
-	p := properties.NewProperties()
-	p.DisableExpansion = true
+	var text strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
-		if _, _, err := p.Set(name, settings[name]); err != nil {
-			return fmt.Errorf("setting %s: %w", name, err)
+		fmt.Fprintf(&text, "%s=%s\n", escape(name, " =:#!"), escape(settings[name], ""))
+	}
+	return os.WriteFile(path, []byte(text.String()), 0o644)
+}
+
+// escape writes what java.util.Properties would read otherwise: backslashes, leading blanks, the special characters, and
+// all but printable ASCII as \uXXXX in UTF-16.
+func escape(s, special string) string {
+	var out strings.Builder
+	for i, r := range s {
+		switch {
+		case r == '\\' || strings.ContainsRune(special, r) || i == 0 && r == ' ':
+			out.WriteString("\\" + string(r))
+		case r < ' ' || r > '~':
+			for _, unit := range utf16.Encode([]rune{r}) {
+				fmt.Fprintf(&out, "\\u%04x", unit)
+			}
+		default:
+			out.WriteRune(r)
 		}
 	}
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if _, err := p.Write(f, properties.ISO_8859_1); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return f.Close()
+	return out.String()
 }
 
 // logConfig has log4j write to the standard output, which a node's log file takes together with what the JVM says.

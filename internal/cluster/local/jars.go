@@ -119,7 +119,7 @@ func listJars(dir string) (string, error) {
 // fetchJars has Maven, which checks the sums, fetch what the pom names. The folder appears under its name only when
 // it is complete.
 func fetchJars(ctx context.Context, run *proc.Starter, maven, cacheDir string) (jars, error) {
-	fetch, err := os.MkdirTemp(cacheDir, "fetch-")
+	fetch, err := os.MkdirTemp(cacheDir, scraps)
 	if err != nil {
 		return jars{}, err
 	}

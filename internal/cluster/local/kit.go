@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,7 +39,9 @@ func prepare(ctx context.Context, o Options, run *proc.Starter) (kit, error) {
 		return kit{}, fmt.Errorf("preparing Kafka: %w", err)
 	}
 	defer lock.Close()
-
+	if err := removeScraps(o.CacheDir); err != nil {
+		return kit{}, err
+	}
 	version, err := runTool(ctx, run, o.Java, "-XX:-UsePerfData", "-version")
 	if err != nil {
 		return kit{}, err
@@ -62,6 +65,17 @@ func prepare(ctx context.Context, o Options, run *proc.Starter) (kit, error) {
 	return k, ctx.Err()
 }
 
+// scraps are the folders in the cache where something is made; one that is there before has been left by a crash.
+const scraps = "making-"
+
+func removeScraps(cacheDir string) error {
+	left, err := filepath.Glob(filepath.Join(cacheDir, scraps+"*"))
+	for _, dir := range left {
+		err = errors.Join(err, os.RemoveAll(dir))
+	}
+	return err
+}
+
 func findJars(ctx context.Context, o Options, run *proc.Starter) (jars, error) {
 	if o.KafkaHome != "" {
 		return homeJars(o.KafkaHome)
@@ -79,7 +93,7 @@ func (k *kit) formatOnce(ctx context.Context, run *proc.Starter, cached string, 
 	if k.checkpoint, err = os.ReadFile(cached); err == nil {
 		return nil
 	}
-	scratch, err := os.MkdirTemp(o.CacheDir, "format-")
+	scratch, err := os.MkdirTemp(o.CacheDir, scraps)
 	if err != nil {
 		return err
 	}
@@ -109,7 +123,7 @@ func (k kit) nodeArgs(jvm []string, dataDir, scratch, logConfig, config string) 
 		"-server", "-Djava.awt.headless=true",
 		"-XX:-UsePerfData", "-Djava.io.tmpdir=" + scratch, // else a killed JVM leaves files in the system's folder
 		"-XX:ErrorFile=" + filepath.Join(filepath.Dir(config), "hs_err_%p.log"),
-		"-Dlog4j2.configurationFile=" + logConfig,
+		"-Dlog4j2.configurationFile=" + (&url.URL{Scheme: "file", Path: logConfig}).String(),
 		dataMark + dataDir,
 	}, jvm...)
 	if k.archive != "" {

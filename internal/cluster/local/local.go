@@ -13,6 +13,7 @@ import (
 
 	"github.com/kbench/kbench/internal/cluster"
 	"github.com/kbench/kbench/internal/proc"
+	"github.com/kbench/kbench/internal/proxy"
 )
 
 // Cluster is a running cluster.
@@ -21,7 +22,8 @@ type Cluster struct {
 	version string
 	addrs   map[int32]address
 	nodes   map[int32]*node
-	proxies []Proxy
+	gate    *proxy.Gate // with proxies only
+	proxies []*proxy.Proxy
 	data    *dataFolder
 	run     *proc.Starter
 	unlock  func()
@@ -50,7 +52,7 @@ func Start(ctx context.Context, options Options) (cluster.Cluster, error) {
 		return nil, errors.Join(fmt.Errorf("starting a local cluster: %w", err), c.Close())
 	}
 	if o.ProxyClients {
-		return &Proxied{c, c.proxies}, nil
+		return &Proxied{c, c.gate}, nil
 	}
 	return c, nil
 }
@@ -101,15 +103,10 @@ func (c *Cluster) chooseAddresses() error {
 	for i := range c.options.Brokers {
 		a := address{client: next(), internal: next()}
 		a.public = a.client
-		if c.options.ProxyClients {
-			proxy, err := c.options.NewProxy(a.client)
-			if err != nil {
-				return fmt.Errorf("proxy for broker %d: %w", firstBroker+i, err)
-			}
-			c.proxies = append(c.proxies, proxy)
-			a.public = proxy.Addr()
-		}
 		c.addrs[firstBroker+int32(i)] = a
+	}
+	if c.options.ProxyClients {
+		return c.makeProxies()
 	}
 	return nil
 }
@@ -155,12 +152,9 @@ func (c *Cluster) startAll(ctx context.Context) error {
 		defer cancel()
 	}
 	err := c.Healthy(ctx)
-	if err == nil {
-		return nil
-	}
 	for _, n := range c.nodes {
-		if st, _ := n.state(); st.State == proc.Dead {
-			err = fmt.Errorf("%w\n%s\nmore in %s", err, n.lastWords(), n.logFile)
+		if st, _ := n.state(); err != nil && st.State == proc.Dead {
+			return fmt.Errorf("%s died: %s\nmore in %s", nodeName(n.id), n.lastWords(), n.logFile)
 		}
 	}
 	return err
@@ -200,7 +194,7 @@ func (c *Cluster) Controllers() []int32 {
 }
 
 func (c *Cluster) ids(want func(int32) bool) []int32 {
-	ids := slices.Sorted(maps.Keys(c.nodes))
+	ids := slices.Sorted(maps.Keys(c.addrs))
 	return slices.DeleteFunc(ids, func(id int32) bool { return !want(id) })
 }
 
@@ -287,7 +281,7 @@ func (c *Cluster) Close() error {
 			wg.Go(n.end)
 		}
 		wg.Wait()
-		c.closeFail = closeProxies(c.proxies)
+		c.closeFail = c.closeProxies()
 		if c.data != nil {
 			c.closeFail = errors.Join(c.closeFail, c.data.remove())
 		}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -154,13 +156,14 @@ func (n *node) whileAlive(ctx context.Context) (context.Context, context.CancelF
 	return ctx, func() { cancel(nil) }
 }
 
-// lastWords are the end of the node's log.
+// lastWords are the end of the node's log, without the lines of Java's stack traces.
 func (n *node) lastWords() string {
 	log, err := os.ReadFile(n.logFile)
 	if err != nil {
 		return err.Error()
 	}
-	return lastLines(string(log), 10)
+	lines := slices.DeleteFunc(strings.Split(string(log), "\n"), func(line string) bool { return strings.HasPrefix(line, "\tat ") })
+	return lastLines(strings.Join(lines, "\n"), 5)
 }
 
 func isClosed(c <-chan struct{}) bool {

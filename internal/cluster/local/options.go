@@ -49,10 +49,8 @@ type Options struct {
 	// Java and Maven are the commands, default java and mvn from the search path.
 	Java, Maven string
 
-	// ProxyClients sends clients through one proxy for each broker, made by NewProxy. The cluster then is a
-	// cluster.AnswerFilter and a cluster.Direct.
+	// ProxyClients sends clients through a proxy for each broker; the cluster then is a cluster.AnswerFilter.
 	ProxyClients bool
-	NewProxy     func(target string) (Proxy, error)
 
 	// Shared starts the cluster beside others. Without it Start waits until no other process runs a local cluster.
 	Shared bool
@@ -85,9 +83,6 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.CacheDir == "" || o.Dir == "" {
 		return o, errors.New("a local cluster needs a cache folder and a folder for its logs")
-	}
-	if o.ProxyClients && o.NewProxy == nil {
-		return o, errors.New("clients are to be proxied, but no proxy is given")
 	}
 	o.Heap = orElse(o.Heap, "512m")
 	o.TempDir = orElse(o.TempDir, os.TempDir())

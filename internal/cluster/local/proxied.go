@@ -2,56 +2,44 @@ package local
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/kbench/kbench/internal/cluster"
+	"github.com/kbench/kbench/internal/proxy"
 )
 
-// Proxy stands between clients and one broker.
-type Proxy interface {
-	Addr() string // where it listens
-	Close() error
-	cluster.AnswerFilter
-}
-
-// Proxied is a cluster whose clients go through proxies. Its filter acts on all of them.
+// Proxied is a cluster whose clients go through proxies, one for each broker, behind one gate: its filter counts
+// requests whichever broker they reach.
 type Proxied struct {
 	*Cluster
-	proxies []Proxy
+	*proxy.Gate
 }
 
-var _ cluster.AnswerFilter = (*Proxied)(nil)
+var (
+	_ cluster.Cluster      = (*Proxied)(nil)
+	_ cluster.AnswerFilter = (*Proxied)(nil)
+)
 
-// Filter treats the next n requests that reach each of the brokers.
-func (p *Proxied) Filter(r cluster.Refusal, topic string, n int) error {
-	var problems []error
-	for _, proxy := range p.proxies {
-		problems = append(problems, proxy.Filter(r, topic, n))
+// makeProxies puts a proxy before each broker and has brokers advertise it.
+func (c *Cluster) makeProxies() error {
+	c.gate = proxy.NewGate()
+	for _, id := range c.Brokers() {
+		a := c.addrs[id]
+		p, err := c.gate.New(a.client)
+		if err != nil {
+			return fmt.Errorf("broker %d: %w", id, err)
+		}
+		c.proxies = append(c.proxies, p)
+		a.public = p.Addr()
+		c.addrs[id] = a
 	}
-	return errors.Join(problems...)
+	return nil
 }
 
-// Unfilter ends the filter at every broker.
-func (p *Proxied) Unfilter() error {
+func (c *Cluster) closeProxies() error {
 	var problems []error
-	for _, proxy := range p.proxies {
-		problems = append(problems, proxy.Unfilter())
-	}
-	return errors.Join(problems...)
-}
-
-// Filtered is the sum over all brokers.
-func (p *Proxied) Filtered() int {
-	sum := 0
-	for _, proxy := range p.proxies {
-		sum += proxy.Filtered()
-	}
-	return sum
-}
-
-func closeProxies(proxies []Proxy) error {
-	var problems []error
-	for _, proxy := range proxies {
-		problems = append(problems, proxy.Close())
+	for _, p := range c.proxies {
+		problems = append(problems, p.Close())
 	}
 	return errors.Join(problems...)
 }

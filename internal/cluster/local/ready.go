@@ -37,7 +37,7 @@ func (c *Cluster) Healthy(ctx context.Context) error {
 		problems := make([]error, len(addrs)+1)
 		var wg sync.WaitGroup
 		for i, seed := range cl.SeedBrokers() {
-			wg.Go(func() { problems[i] = knowsAll(ctx, seed, c.Brokers()) })
+			wg.Go(func() { problems[i] = knowsAll(ctx, seed, c.Brokers()[i], c.Brokers()) })
 		}
 		wg.Wait()
 		if errors.Join(problems...) == nil {
@@ -61,17 +61,17 @@ func (c *Cluster) allRun() error {
 }
 
 // knowsAll asks one broker for the brokers it knows. Metadata lists those that are registered and unfenced.
-func knowsAll(ctx context.Context, b *kgo.Broker, want []int32) error {
+func knowsAll(ctx context.Context, at *kgo.Broker, id int32, want []int32) error {
 	req := kmsg.NewPtrMetadataRequest()
 	req.Topics = []kmsg.MetadataRequestTopic{}
-	resp, err := b.Request(ctx, req)
+	resp, err := at.Request(ctx, req)
 	if err != nil {
-		return fmt.Errorf("a broker does not answer: %w", err)
+		return fmt.Errorf("%s does not answer: %w", nodeName(id), err)
 	}
 	known := resp.(*kmsg.MetadataResponse).Brokers
-	for _, id := range want {
-		if !slices.ContainsFunc(known, func(b kmsg.MetadataResponseBroker) bool { return b.NodeID == id }) {
-			return fmt.Errorf("%s is not registered", nodeName(id))
+	for _, other := range want {
+		if !slices.ContainsFunc(known, func(b kmsg.MetadataResponseBroker) bool { return b.NodeID == other }) {
+			return fmt.Errorf("%s is not registered, as %s knows", nodeName(other), nodeName(id))
 		}
 	}
 	return nil
