@@ -67,19 +67,20 @@ func (c *computation) limitedBy(m rundir.Meta, t Throughput) LimitedBy {
 		return ByRate
 	}
 	waited, counted := m.Counters[counterFor]
-	shared := m.Cluster.Kind != "external"
+	shared, share := m.Cluster.Kind != "external", c.waitedShare(m)
 	switch {
 	case !counted:
 		return ""
-	case waited == 0 && (m.Load.Max || c.late(m)):
+	case waited == 0 && (m.Load.Max && share < heldUp || c.late(m)):
 		return ByClient
-	case !shared && c.waitedShare(m) >= heldUp:
+	case !shared && share >= heldUp:
 		return ByBroker
 	}
 	return ""
 }
 
-// waitedShare is the share of the senders' time in which they waited for room in the client's buffer.
+// waitedShare is the share of the senders' time in which they waited for room: in the client's buffer or, flat out, for one
+// of the places that kbench has for records in flight, which shows as lag.
 func (c *computation) waitedShare(m rundir.Meta) float64 {
 	senders := 0
 	for _, w := range m.Workers {
@@ -87,11 +88,15 @@ func (c *computation) waitedShare(m rundir.Meta) float64 {
 			senders++
 		}
 	}
-	span := c.lastSent
+	span := c.lastSent - c.firstSent
 	if senders == 0 || span <= 0 {
 		return 0
 	}
-	return float64(m.Counters[counterUs]) * 1000 / float64(span) / float64(senders)
+	waited := float64(m.Counters[counterUs]) * 1000
+	if m.Load.Max {
+		waited += float64(c.lagged)
+	}
+	return waited / float64(span) / float64(senders)
 }
 
 // late tells whether the load kept its schedule so badly that it shows in the published response time: its 99th percentile

@@ -27,6 +27,7 @@ func TestLimitedByTellsOnlyWhatTheEvidenceCarries(t *testing.T) {
 		"the same, sharing a machine":             {rate: &rate, every: 20, cluster: "local", counters: map[string]uint64{counterFor: 9, counterUs: 500_000}, want: ""},
 		"flat out, never waited":                  {max: true, every: 1, cluster: "local", counters: map[string]uint64{counterFor: 0}, want: ByClient},
 		"flat out, waited most of the time":       {max: true, every: 1, cluster: "external", counters: map[string]uint64{counterFor: 9, counterUs: 900_000}, want: ByBroker},
+		"flat out, waited for a place in flight":  {max: true, every: 1, lag: 0.5, cluster: "local", counters: map[string]uint64{counterFor: 0}, want: ""},
 		"flat out, waited a thousandth":           {max: true, every: 1, cluster: "external", counters: map[string]uint64{counterFor: 1, counterUs: 1_000}, want: ""},
 		"steps alone: nobody asked for any speed": {every: 1, cluster: "local", want: ""},
 	} {

@@ -114,6 +114,7 @@ type computation struct {
 	polled                  bool
 	firstSent, lastSent     int64 // intended starts
 	lastAcked, lastDelivery int64
+	lagged                  int64 // ns, all lags together
 	series                  series
 }
 
@@ -193,6 +194,7 @@ func (c *computation) addSend(op *history.Op) {
 	c.firstSent, c.lastSent = min(c.firstSent, intended), max(c.lastSent, intended)
 	if op.Intended >= 0 {
 		c.f.Lag.Add(op.Call - op.Intended)
+		c.lagged += op.Call - op.Intended
 	}
 	c.series.sent(intended, op.Return, op.Outcome)
 	switch op.Outcome {
