@@ -41,7 +41,7 @@ func TestDirWithoutARunIsAnError(t *testing.T) {
 	}
 }
 
-func writeLog(t *testing.T, dir string, self history.Client, all ...history.Op) {
+func writeLog(t testing.TB, dir string, self history.Client, all ...history.Op) {
 	t.Helper()
 	h := header("orders/0")
 	h.Self = self
@@ -57,4 +57,31 @@ func writeLog(t *testing.T, dir string, self history.Client, all ...history.Op) 
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// BenchmarkDir measures a recorded run of a million operations and one fault, from its logs.
+func BenchmarkDir(b *testing.B) {
+	const records = 500_000
+	dir := b.TempDir()
+	if err := os.Mkdir(rundir.History(dir), 0o755); err != nil {
+		b.Fatal(err)
+	}
+	m := measuring(0, records*0.01)
+	m.Faults = []rundir.Fault{faultAt(1000, 2000)}
+	if err := m.Save(dir); err != nil {
+		b.Fatal(err)
+	}
+	sends, polls := make([]history.Op, records), make([]history.Op, records)
+	for n := range records {
+		at := float64(n) * 0.01
+		sends[n], polls[n] = send(n, 0, at, at, at+3, history.OK), poll(at+4, record(n, at))
+	}
+	writeLog(b, dir, history.Client{Name: "p0", Session: 1}, sends...)
+	writeLog(b, dir, history.Client{Name: "c0", Session: 1}, polls...)
+	for b.Loop() {
+		if _, err := Dir(dir); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/(2*records), "ns/op-of-history")
 }
