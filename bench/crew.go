@@ -25,7 +25,7 @@ type crew struct {
 	body    worker.Body
 	argv    []string // command of a child process
 	starter *proc.Starter
-	now     func() int64
+	abort   func(error) // ends the run: the machine failed it
 
 	mu      sync.Mutex
 	members []*member
@@ -152,6 +152,9 @@ func (c *crew) listen(m *member, handle worker.Handle, ready, over chan struct{}
 			}
 		case worker.Done:
 			m.failure = e.Error
+			if e.Machine {
+				c.abort(&ClusterError{errors.New(e.Error)})
+			}
 		}
 		m.mu.Unlock()
 	}

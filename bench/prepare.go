@@ -268,7 +268,10 @@ func (r *run) readBackBrokers(ctx context.Context, effective map[string]string) 
 
 // hire describes every session of the run; none is started yet.
 func (r *run) hire(ctx context.Context, starter *proc.Starter) {
-	r.crew = &crew{ctx: context.WithoutCancel(ctx), dir: r.Dir, body: Sessions(r.Drivers), argv: r.Worker, starter: starter, now: r.clock.Now}
+	r.crew = &crew{
+		ctx: context.WithoutCancel(ctx), dir: r.Dir, body: Sessions(r.Drivers), argv: r.Worker, starter: starter,
+		abort: r.abort,
+	}
 	s := r.s
 	for i := range s.Producers.Count {
 		r.header.Producers = append(r.header.Producers, "p"+strconv.Itoa(i))

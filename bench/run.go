@@ -84,6 +84,7 @@ type run struct {
 	crew   *crew
 	env    faults.Env
 	begins sync.WaitGroup // producers' schedules
+	abort  func(error)    // ends the run because the machine or the cluster failed it
 
 	mu   sync.Mutex
 	meta rundir.Meta
@@ -92,7 +93,9 @@ type run struct {
 // Run carries a plan out and returns what run.json says at the end. An error means that the run is not complete; the run
 // directory is readable all the same, and everything that was hurt is healed and everything started has been stopped.
 func Run(ctx context.Context, cfg Config) (rundir.Meta, error) {
-	r := &run{Config: cfg, s: &cfg.Scenario}
+	ctx, abort := context.WithCancelCause(ctx)
+	defer abort(nil)
+	r := &run{Config: cfg, s: &cfg.Scenario, abort: abort}
 	err := r.open()
 	if err == nil {
 		err = r.stages(ctx)
@@ -231,7 +234,7 @@ func (r *run) dismiss() {
 func (r *run) close(ctx context.Context, err error) (rundir.Meta, error) {
 	stage := rundir.Complete
 	switch {
-	case ctx.Err() != nil:
+	case ctx.Err() != nil && !isClusterError(context.Cause(ctx)):
 		stage, err = rundir.Interrupted, errors.Join(context.Cause(ctx), err)
 	case err != nil:
 		stage = rundir.Broken
@@ -255,6 +258,11 @@ func (r *run) close(ctx context.Context, err error) (rundir.Meta, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.meta, err
+}
+
+func isClusterError(err error) bool {
+	var failed *ClusterError
+	return errors.As(err, &failed)
 }
 
 func sumCounters(workers []rundir.Worker) map[string]uint64 {

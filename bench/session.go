@@ -97,11 +97,11 @@ func runSession(ctx context.Context, spec sessionSpec, driver client.Driver, com
 		return err
 	}
 	if s.log, err = history.Create(spec.Log, spec.Header); err != nil {
-		return fmt.Errorf("history of %s: %w", s.name(), err)
+		return s.unwritable(err)
 	}
 	defer func() {
 		if closed := s.log.Close(); closed != nil {
-			err = errors.Join(err, fmt.Errorf("history of %s: %w", s.name(), closed))
+			err = errors.Join(err, s.unwritable(closed))
 		}
 	}()
 	s.counts.positions = make([]atomic.Int64, len(spec.Header.Partitions))
@@ -117,6 +117,11 @@ func runSession(ctx context.Context, spec sessionSpec, driver client.Driver, com
 		return s.process(ctx, driver, commands)
 	}
 	return fmt.Errorf("no session has the role %q", spec.Role)
+}
+
+// unwritable is why a session ends whose history cannot be written.
+func (s *session) unwritable(err error) error {
+	return &worker.MachineError{Err: fmt.Errorf("history of %s: %w", s.name(), err)}
 }
 
 func (s *session) name() string { return s.spec.Header.Self.Name }
@@ -137,7 +142,7 @@ func (s *session) tell() func() {
 				return
 			case <-tick.C:
 				if err := s.log.Flush(); err != nil {
-					s.fail(fmt.Errorf("history of %s: %w", s.name(), err))
+					s.fail(s.unwritable(err))
 				}
 				s.emit(worker.Event{Is: worker.Counts, Counters: s.counts.snapshot()})
 			}
@@ -153,7 +158,7 @@ func (s *session) tell() func() {
 // record appends an operation; a log that cannot be written ends the session.
 func (s *session) record(op *history.Op) {
 	if err := s.log.Append(op); err != nil {
-		s.fail(fmt.Errorf("history of %s: %w", s.name(), err))
+		s.fail(s.unwritable(err))
 	}
 }
 
@@ -163,7 +168,7 @@ func (s *session) settle() {
 		return
 	}
 	if err := s.log.Flush(); err != nil {
-		s.fail(fmt.Errorf("history of %s: %w", s.name(), err))
+		s.fail(s.unwritable(err))
 	}
 }
 

@@ -123,10 +123,6 @@ func Serve(ctx context.Context, body Body, in io.Reader, out io.Writer) error {
 		defer speaking.Unlock()
 		_ = lines.Encode(e) // a parent that does not listen any more is noticed on stdin
 	}
-	done := Event{Is: Done}
-	if err := body(ctx, spec, commands, emit); err != nil {
-		done.Error = err.Error()
-	}
-	emit(done)
+	emit(done(body(ctx, spec, commands, emit)))
 	return nil
 }

@@ -23,12 +23,9 @@ type inside struct {
 }
 
 func (in *inside) run(ctx context.Context, body Body, spec json.RawMessage) {
-	done := Event{Is: Done}
-	if err := body(ctx, spec, in.commands, in.emit); err != nil {
-		done.Error = err.Error()
-	}
+	last := done(body(ctx, spec, in.commands, in.emit))
 	close(in.ended)
-	in.events <- done
+	in.events <- last
 	close(in.events)
 }
 

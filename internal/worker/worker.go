@@ -37,6 +37,7 @@ type Event struct {
 	Counters map[string]uint64 `json:"counters,omitempty"`
 	Settings map[string]string `json:"settings,omitempty"`
 	Error    string            `json:"error,omitempty"`
+	Machine  bool              `json:"machine,omitempty"` // with Error: see MachineError
 }
 
 // What an Event can say.
@@ -61,6 +62,22 @@ type Handle interface {
 	Events() <-chan Event
 	// Pid of the child process, 0 for a session inside this process.
 	Pid() int
+}
+
+// MachineError is what ends a session because the machine failed it (a full disk, say), not the client or the cluster.
+type MachineError struct{ Err error }
+
+func (e *MachineError) Error() string { return e.Err.Error() }
+func (e *MachineError) Unwrap() error { return e.Err }
+
+// done is a session's last event.
+func done(err error) Event {
+	e := Event{Is: Done}
+	if err != nil {
+		var machine *MachineError
+		e.Error, e.Machine = err.Error(), errors.As(err, &machine)
+	}
+	return e
 }
 
 // ErrNoProcess is the answer of a session inside this process to what only a process can suffer.

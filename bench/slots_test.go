@@ -1,0 +1,86 @@
+package bench
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/kbench/kbench/internal/client"
+)
+
+func TestPacerGivesEachProducerItsShareInTurn(t *testing.T) {
+	for name, c := range map[string]struct {
+		pace constant
+		n    uint64
+		want time.Duration
+	}{
+		"first of one":           {constant{1000, 1, 0}, 0, 0},
+		"second of one":          {constant{1000, 1, 0}, 1, time.Millisecond},
+		"first of second of two": {constant{1000, 2, 1}, 0, time.Millisecond},
+		"second of first of two": {constant{1000, 2, 0}, 1, 2 * time.Millisecond},
+		"an hour later":          {constant{1000, 2, 1}, 1_800_000, time.Hour + time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := c.pace.At(c.n); got != c.want {
+				t.Fatalf("operation %d is intended at %v, not %v", c.n, got, c.want)
+			}
+		})
+	}
+}
+
+func TestNoPlaceIsGivenOutTwice(t *testing.T) {
+	const places, records = 8, 50_000
+	s := newSlots(places)
+	inFlight := make(chan client.Slot, places)
+	var giving sync.WaitGroup
+	giving.Go(func() {
+		for slot := range inFlight {
+			s.flights[slot].seq = noSeq
+			s.give(slot)
+		}
+	})
+	for i := range s.flights {
+		s.flights[i].seq = noSeq
+	}
+	for i := range records {
+		slot, ok := s.take(nil)
+		if !ok {
+			t.Fatal("no place although none is ever kept")
+		}
+		if s.flights[slot].seq != noSeq {
+			t.Fatalf("place %d is given out while record %d is in it", slot, s.flights[slot].seq)
+		}
+		if i%7 == 0 { // never sent
+			s.putBack()
+			continue
+		}
+		s.flights[slot].seq = int64(i)
+		inFlight <- slot
+	}
+	close(inFlight)
+	giving.Wait()
+	if left := s.inFlight(); left != 0 {
+		t.Fatalf("%d places are still taken", left)
+	}
+}
+
+func TestTakingEndsWhenDone(t *testing.T) {
+	s := newSlots(1)
+	if _, ok := s.take(nil); !ok {
+		t.Fatal("no place in an empty set")
+	}
+	done := make(chan struct{})
+	close(done)
+	if _, ok := s.take(done); ok {
+		t.Fatal("the only place was given out twice")
+	}
+}
+
+func BenchmarkSlots(b *testing.B) {
+	s := newSlots(1024)
+	b.ReportAllocs()
+	for b.Loop() {
+		slot, _ := s.take(nil)
+		s.give(slot)
+	}
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/kbench/kbench/bench"
+	"github.com/kbench/kbench/internal/client"
+	"github.com/kbench/kbench/internal/cluster"
+	"github.com/kbench/kbench/internal/cluster/embedded"
+	"github.com/kbench/kbench/internal/cluster/external"
+	"github.com/kbench/kbench/internal/cluster/local"
+	"github.com/kbench/kbench/internal/driver/confluent"
+	"github.com/kbench/kbench/internal/driver/franz"
+	"github.com/kbench/kbench/internal/proxy"
+	"github.com/kbench/kbench/scenarios"
+)
+
+// drivers are the client libraries that can be put under test. Their own log lines go to w.
+func drivers(w io.Writer) map[string]client.Driver {
+	log := func(line string) { fmt.Fprintln(w, line) }
+	return map[string]client.Driver{"confluent": confluent.New(log), "franz": franz.New(log)}
+}
+
+// reader is the judge's: franz-go, or confluent-kafka-go where franz-go is under test.
+func reader(under string, boot func() []string) bench.Reader {
+	return franz.NewReader(boot)
+}
+
+// fleet brings up the cluster that a run needs, and keeps it for the next run that needs the same one.
+type fleet struct {
+	want      cluster.Kind
+	bootstrap []string
+	security  map[string]string
+	dir       string // of all runs; the nodes' logs go into cluster folders in it
+	note      func(format string, args ...any)
+
+	made    int
+	key     string
+	current *berth
+}
+
+// berth is a running cluster with what talks to it.
+type berth struct {
+	cluster cluster.Cluster
+	admin   client.Admin
+	why     string
+	logs    string // where its nodes write, "" where kbench does not know
+	direct  []string
+}
+
+// forRun returns a healthy cluster for a scenario: the one at hand where it is the same and still whole, else a new one.
+func (f *fleet) forRun(ctx context.Context, s scenarios.Scenario) (*berth, error) {
+	key := fmt.Sprintf("%+v proxied=%v", s.Cluster, s.NeedsProxy())
+	if f.current != nil && f.key == key {
+		whole, cancel := context.WithTimeout(ctx, 20*time.Second)
+		err := f.current.cluster.Healthy(whole)
+		cancel()
+		if err == nil {
+			return f.current, nil
+		}
+		f.note("the cluster is replaced: %v", err)
+	}
+	if err := f.close(); err != nil {
+		return nil, err
+	}
+	b, err := f.bringUp(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	f.current, f.key = b, key
+	return b, nil
+}
+
+func (f *fleet) close() error {
+	if f.current == nil {
+		return nil
+	}
+	b := f.current
+	f.current = nil
+	return errors.Join(b.admin.Close(), b.cluster.Close())
+}
+
+func (f *fleet) bringUp(ctx context.Context, s scenarios.Scenario) (*berth, error) {
+	f.made++
+	options, err := f.localOptions(s)
+	if err != nil {
+		return nil, err
+	}
+	kind, why, err := cluster.Choose(f.want, f.bootstrap, func() error { return local.Available(options) })
+	if err != nil {
+		return nil, err
+	}
+	f.note("cluster: %s (%s)", kind, why)
+	b := &berth{why: why}
+	switch kind {
+	case cluster.Local:
+		b.logs = options.Dir
+		b.cluster, err = local.Start(ctx, options)
+	case cluster.Embedded:
+		b.cluster, err = embedded.Start(embedded.Options{Brokers: s.Cluster.Brokers, Config: s.Cluster.Config})
+	case cluster.External:
+		if b.admin, err = franz.NewAdmin(f.bootstrap, f.security); err == nil {
+			b.cluster, err = external.Open(ctx, f.bootstrap, b.admin)
+		}
+	}
+	if err != nil {
+		if b.admin != nil {
+			err = errors.Join(err, b.admin.Close())
+		}
+		return nil, err
+	}
+	b.direct = b.cluster.Bootstrap()
+	if d, ok := b.cluster.(cluster.Direct); ok {
+		b.direct = d.Direct()
+	}
+	if b.admin == nil {
+		if b.admin, err = franz.NewAdmin(b.direct, nil); err != nil {
+			return nil, errors.Join(err, b.cluster.Close())
+		}
+	}
+	return b, nil
+}
+
+// localOptions are those of a cluster of processes for a scenario.
+func (f *fleet) localOptions(s scenarios.Scenario) (local.Options, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return local.Options{}, fmt.Errorf("no folder to keep Kafka in: %w", err)
+	}
+	name := "cluster"
+	if f.made > 1 {
+		name = fmt.Sprintf("cluster-%d", f.made)
+	}
+	return local.Options{
+		Brokers: s.Cluster.Brokers, Controllers: s.Cluster.Controllers, Config: s.Cluster.Config,
+		Heap: s.Cluster.Heap, JVM: s.Cluster.JVM,
+		Dir: filepath.Join(f.dir, name), CacheDir: filepath.Join(cache, "kbench"),
+		KafkaHome: os.Getenv("KAFKA_HOME"), ProxyClients: s.NeedsProxy(),
+		NewProxy: func(target string) (local.Proxy, error) { return proxy.New(target) },
+		Note:     f.note,
+	}, nil
+}

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kbench/kbench/internal/check"
+	"github.com/kbench/kbench/internal/history"
+	"github.com/kbench/kbench/internal/rundir"
+	"github.com/kbench/kbench/internal/stats"
+	"github.com/kbench/kbench/reports"
+)
+
+// judge reads a run directory, says what it shows, and leaves the result document there.
+func judge(dir string) (reports.Summary, error) {
+	s, err := summarize(dir)
+	if err != nil {
+		return s, err
+	}
+	file, err := os.Create(filepath.Join(dir, rundir.ResultFile))
+	if err != nil {
+		return s, fmt.Errorf("result document: %w", err)
+	}
+	defer file.Close()
+	return s, reports.WriteJSON(file, s.Document)
+}
+
+// summarize judges and measures a run directory without writing to it.
+func summarize(dir string) (reports.Summary, error) {
+	meta, err := rundir.Load(dir)
+	if err != nil {
+		return reports.Summary{}, err
+	}
+	judgement, err := check.Dir(dir)
+	if err != nil {
+		return reports.Summary{}, fmt.Errorf("judge %s: %w", dir, err)
+	}
+	var figures stats.Figures
+	h, err := history.Open(filepath.Join(dir, rundir.HistoryDir))
+	if err == nil {
+		figures, err = stats.Compute(h, h.Header, meta)
+	}
+	if err != nil {
+		return reports.Summary{}, fmt.Errorf("measure %s: %w", dir, err)
+	}
+	return reports.Summary{Document: reports.Build(meta, judgement, figures), Meta: meta, Figures: figures, Dir: dir}, nil
+}
+
+// style is how text looks on w: in colour on a terminal, unless NO_COLOR is set.
+func style(w io.Writer) reports.Style {
+	return reports.Style{Color: isTerminal(w) && os.Getenv("NO_COLOR") == ""}
+}
+
+func (a *app) checkCommand() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "check DIR|FILE.jsonl",
+		Short: "Judge a recorded run, or a history written by hand, again",
+		Example: `  kbench check kbench-runs/quickstart-20260102-150405
+  kbench check what-would-you-say.jsonl --json`,
+		Args: exactly(1, "a run directory or a history in JSON Lines"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if strings.HasSuffix(args[0], ".jsonl") {
+				return a.checkFile(args[0], asJSON)
+			}
+			return a.checkDir(args[0], asJSON)
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print the verdict as JSON")
+	return c
+}
+
+func (a *app) checkFile(path string, asJSON bool) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return usage(err)
+	}
+	defer file.Close()
+	judgement, err := check.JSONL(file)
+	if err != nil {
+		return usage(fmt.Errorf("%s: %w", path, err))
+	}
+	return a.printJudged(path, judgement, asJSON)
+}
+
+func (a *app) checkDir(dir string, asJSON bool) error {
+	if _, err := rundir.Load(dir); err != nil {
+		return usage(fmt.Errorf("%s is no run directory: %w", dir, err))
+	}
+	judgement, err := check.Dir(dir)
+	if err != nil {
+		return &exitError{reports.ExitInconclusive, err}
+	}
+	return a.printJudged(dir, judgement, asJSON)
+}
+
+func (a *app) printJudged(title string, judgement check.Judgement, asJSON bool) error {
+	judged := reports.Judge(judgement)
+	a.exit = reports.JudgedExit(judgement)
+	if asJSON {
+		return reports.WriteJSON(a.out, judged)
+	}
+	return reports.JudgedText(a.out, judged, title, style(a.out))
+}
+
+func (a *app) reportCommand() *cobra.Command {
+	var asJSON string
+	c := &cobra.Command{
+		Use:     "report DIR...",
+		Short:   "Print the summary of recorded runs again",
+		Example: "  kbench report kbench-runs/quickstart-20260102-150405",
+		Args:    atLeast(1, "a run directory"),
+		RunE:    func(_ *cobra.Command, dirs []string) error { return a.report(dirs, asJSON) },
+	}
+	c.Flags().StringVar(&asJSON, "json", "", "write the result document to this file (-: stdout, in place of the summary)")
+	return c
+}
+
+func (a *app) report(dirs []string, asJSON string) error {
+	var docs []reports.Document
+	for _, dir := range dirs {
+		s, err := summarize(dir)
+		if err != nil {
+			return usage(err)
+		}
+		docs = append(docs, s.Document)
+		if len(dirs) == 1 && asJSON != "-" {
+			if err := reports.Text(a.out, s, style(a.out)); err != nil {
+				return err
+			}
+		}
+	}
+	if len(dirs) > 1 && asJSON != "-" {
+		if err := reports.Table(a.out, docs, style(a.out)); err != nil {
+			return err
+		}
+	}
+	a.exit = reports.Several(docs).ExitCode
+	var document any = reports.Several(docs)
+	if len(docs) == 1 {
+		document = docs[0]
+	}
+	switch asJSON {
+	case "":
+		return nil
+	case "-":
+		return reports.WriteJSON(a.out, document)
+	}
+	file, err := os.Create(asJSON)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return reports.WriteJSON(file, document)
+}
+
+func (a *app) exportCommand() *cobra.Command {
+	var to string
+	c := &cobra.Command{
+		Use:     "export DIR --jsonl FILE",
+		Short:   "Write the recorded operations of a run as JSON Lines",
+		Example: "  kbench export kbench-runs/quickstart-20260102-150405 --jsonl history.jsonl",
+		Args:    exactly(1, "a run directory"),
+		RunE:    func(_ *cobra.Command, args []string) error { return a.export(args[0], to) },
+	}
+	c.Flags().StringVar(&to, "jsonl", "-", "file to write (-: stdout)")
+	return c
+}
+
+func (a *app) export(dir, to string) error {
+	h, err := history.Open(filepath.Join(dir, rundir.HistoryDir))
+	if err != nil {
+		return usage(err)
+	}
+	for _, tear := range h.Tears {
+		fmt.Fprintf(a.err, "kbench: %s ends early at byte %d: %s\n", tear.File, tear.Offset, tear.Reason)
+	}
+	if to == "-" {
+		return history.WriteJSONL(a.out, h)
+	}
+	file, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	if err := history.WriteJSONL(file, h); err != nil {
+		return fmt.Errorf("%w (closing: %v)", err, file.Close())
+	}
+	return file.Close()
+}
+
+// exactly and atLeast say what is missing, not just how many.
+func exactly(n int, what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) != n {
+			return usage(fmt.Errorf("%s takes %s, and got %d arguments\nsee '%s --help'", c.CommandPath(), what, len(args), c.CommandPath()))
+		}
+		return nil
+	}
+}
+
+func atLeast(n int, what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) < n {
+			return usage(fmt.Errorf("%s takes at least %s\nsee '%s --help'", c.CommandPath(), what, c.CommandPath()))
+		}
+		return nil
+	}
+}

@@ -1,0 +1,294 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/magiconair/properties"
+	"github.com/spf13/cobra"
+
+	"github.com/kbench/kbench/bench"
+	"github.com/kbench/kbench/internal/cluster"
+	"github.com/kbench/kbench/reports"
+	"github.com/kbench/kbench/scenarios"
+)
+
+// runFlags are those of kbench run.
+type runFlags struct {
+	cluster, driver, commandConfig, out string
+	bootstrap, properties, set          []string
+	seed                                int64
+	repeat                              int
+	json, quiet, keep                   bool
+	timeout                             time.Duration
+}
+
+func (a *app) runCommand() *cobra.Command {
+	var f runFlags
+	c := &cobra.Command{
+		Use:   "run [SCENARIO...]",
+		Short: "Run scenarios: load a cluster, hurt it, and judge what became of every record",
+		Long: `Run scenarios, each a built-in name ('kbench scenarios list') or a YAML file; without one, quickstart.
+
+The result goes to stdout, progress to stderr, and everything that was recorded to a run directory, which
+'kbench check' judges again at any time.`,
+		Example: `  kbench run
+  kbench run at-least-once-acks-all at-least-once-acks-1
+  kbench run quickstart --set client.acks=1 --set load.rate=20000/s
+  kbench run my.yaml --bootstrap-server broker:9092 --command-config client.properties --json`,
+		ValidArgsFunction: completeScenarios,
+		RunE:              func(c *cobra.Command, args []string) error { return a.run(c.Context(), f, args) },
+	}
+	flags := c.Flags()
+	flags.StringVar(&f.cluster, "cluster", "auto", "kind of cluster: auto, local, embedded or external")
+	flags.StringSliceVar(&f.bootstrap, "bootstrap-server", nil, "addresses of an external cluster, HOST:PORT,...")
+	flags.StringVar(&f.commandConfig, "command-config", "", "file of Kafka client properties for every client")
+	flags.StringArrayVarP(&f.properties, "client-property", "X", nil, "a property of every client that knows it: key=value; only producers: producer.key=value; only consumers: consumer.key=value")
+	flags.StringVar(&f.driver, "driver", "confluent", "client library under test: confluent or franz")
+	flags.StringArrayVar(&f.set, "set", nil, "override a field of the scenario: path=value")
+	flags.Int64Var(&f.seed, "seed", 0, "seed of keys, sizes, victims and times (0: drawn, and recorded)")
+	flags.IntVar(&f.repeat, "repeat", 0, "runs of each cell (0: as the scenario says)")
+	flags.StringVar(&f.out, "out", "", "folder for the run directories (default kbench-runs/SCENARIO-TIME)")
+	flags.BoolVar(&f.json, "json", false, "print the result document instead of the summary")
+	flags.BoolVar(&f.quiet, "quiet", false, "no progress on stderr")
+	flags.BoolVar(&f.keep, "keep", false, "leave the run's topics on an external cluster")
+	flags.DurationVar(&f.timeout, "timeout", 0, "end everything after this time (0: no limit)")
+	_ = c.RegisterFlagCompletionFunc("cluster", cobra.FixedCompletions([]string{"auto", "local", "embedded", "external"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("driver", cobra.FixedCompletions([]string{"confluent", "franz"}, cobra.ShellCompDirectiveNoFileComp))
+	return c
+}
+
+// job is everything that one command line asks for.
+type job struct {
+	app      *app
+	flags    runFlags
+	plan     []planned
+	fleet    *fleet
+	progress *progress
+	worker   []string
+	out      string
+	docs     []reports.Document
+	last     reports.Summary
+}
+
+// planned is one run of the plan.
+type planned struct {
+	scenarios.Run
+	dir string
+}
+
+func (a *app) run(ctx context.Context, f runFlags, args []string) error {
+	if len(args) == 0 {
+		args = []string{"quickstart"}
+	}
+	j := &job{app: a, flags: f, progress: newProgress(a.err, f.quiet)}
+	if err := j.prepare(args); err != nil {
+		return err
+	}
+	if f.timeout > 0 {
+		var cancel func()
+		ctx, cancel = context.WithTimeoutCause(ctx, f.timeout, fmt.Errorf("the time limit of %s is over", f.timeout))
+		defer cancel()
+	}
+	err := j.runAll(ctx)
+	return errors.Join(err, j.report())
+}
+
+// prepare reads and checks everything before anything starts.
+func (j *job) prepare(args []string) error {
+	if _, ok := drivers(j.app.err)[j.flags.driver]; !ok {
+		return usage(fmt.Errorf("no driver is called %q: confluent or franz", j.flags.driver))
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find kbench's own program: %w", err)
+	}
+	j.worker = []string{self, "worker"}
+	security, err := clientProperties(j.flags)
+	if err != nil {
+		return usage(err)
+	}
+	var problems []error
+	for _, arg := range args {
+		runs, err := j.planOf(arg, security)
+		if err != nil {
+			problems = append(problems, err)
+		}
+		for _, r := range runs {
+			j.plan = append(j.plan, planned{Run: r})
+		}
+	}
+	if len(problems) > 0 {
+		return usage(errors.Join(problems...))
+	}
+	if err := j.refuse(); err != nil {
+		return usage(err)
+	}
+	j.layOut()
+	j.fleet = &fleet{
+		want: cluster.Kind(j.flags.cluster), bootstrap: j.flags.bootstrap, security: security,
+		dir: j.out, note: j.progress.note,
+	}
+	return nil
+}
+
+// planOf is what one argument means.
+func (j *job) planOf(arg string, properties map[string]string) ([]scenarios.Run, error) {
+	o := scenarios.Overrides{Set: j.flags.set, Seed: j.flags.seed, Repeat: j.flags.repeat}
+	s, err := scenarios.Load(arg, o)
+	if err != nil {
+		return nil, err
+	}
+	for key, value := range properties {
+		if err := s.Override(key, value); err != nil {
+			return nil, err
+		}
+	}
+	return s.Plan()
+}
+
+// clientProperties are those of the file and of -X, which wins.
+func clientProperties(f runFlags) (map[string]string, error) {
+	all := map[string]string{}
+	if f.commandConfig != "" {
+		file, err := properties.LoadFile(f.commandConfig, properties.UTF8)
+		if err != nil {
+			return nil, fmt.Errorf("--command-config: %w", err)
+		}
+		all = file.Map()
+	}
+	for _, p := range f.properties {
+		key, value, ok := strings.Cut(p, "=")
+		if !ok || key == "" {
+			return nil, fmt.Errorf("-X %s: a property has the form key=value", p)
+		}
+		all[key] = value
+	}
+	return all, nil
+}
+
+// layOut gives each run its directory.
+func (j *job) layOut() {
+	stamp := time.Now().Format("20060102-150405")
+	j.out = j.flags.out
+	if j.out == "" {
+		name := j.plan[0].Scenario.Name
+		if len(j.plan) > 1 {
+			name = "runs"
+		}
+		j.out = filepath.Join("kbench-runs", name+"-"+stamp)
+	}
+	if len(j.plan) == 1 {
+		j.plan[0].dir = j.out
+		return
+	}
+	for i := range j.plan {
+		j.plan[i].dir = filepath.Join(j.out, fmt.Sprintf("%03d-%s", i+1, j.plan[i].Scenario.Name))
+	}
+}
+
+// runAll carries the plan out, one run after another. A run that fails does not keep the next from being tried, an
+// interruption does.
+func (j *job) runAll(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, j.fleet.close()) }()
+	for i, p := range j.plan {
+		if ctx.Err() != nil {
+			return j.interrupted(ctx)
+		}
+		if len(j.plan) > 1 {
+			j.progress.note("%d/%d %s", i+1, len(j.plan), p.Title())
+		} else {
+			j.progress.note("%s", p.Title())
+		}
+		if err := j.one(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (j *job) interrupted(ctx context.Context) error {
+	code := reports.ExitInterrupted
+	return &exitError{code, context.Cause(ctx)}
+}
+
+// one makes one run and judges it. Its error is of the kind that ends the whole job.
+func (j *job) one(ctx context.Context, p planned) error {
+	b, err := j.fleet.forRun(ctx, p.Scenario)
+	if ctx.Err() != nil {
+		return j.interrupted(ctx)
+	}
+	if err != nil {
+		return &exitError{reports.ExitBroken, err}
+	}
+	if err := linkLogs(p.dir, b.logs); err != nil {
+		return &exitError{reports.ExitBroken, err}
+	}
+	_, failed := bench.Run(ctx, bench.Config{
+		Scenario: p.Scenario, Source: p.Source, Cell: p.Cell, Repeat: p.Repeat, Seed: p.Seed, Dir: p.dir,
+		Cluster: b.cluster, Why: b.why, Admin: b.admin, Reader: b.reader(j.flags.driver),
+		Driver: j.flags.driver, Drivers: drivers(j.app.err), Worker: j.worker, Version: version,
+		Keep: j.flags.keep, Progress: j.progress.update,
+	})
+	j.progress.end()
+	if failed != nil {
+		j.progress.note("  %v", failed)
+	}
+	summary, err := judge(p.dir)
+	if err != nil {
+		return errors.Join(&exitError{reports.ExitBroken, err}, failed)
+	}
+	j.docs, j.last = append(j.docs, summary.Document), summary
+	if len(j.plan) > 1 {
+		j.progress.note("  %s", reports.Line(summary.Document, style(j.app.err)))
+	}
+	return nil
+}
+
+// linkLogs lets a run directory show the logs of the cluster that it shares with others.
+func linkLogs(dir, logs string) error {
+	if logs == "" {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("run directory: %w", err)
+	}
+	link := filepath.Join(dir, "cluster")
+	if link == logs {
+		return nil
+	}
+	to, err := filepath.Rel(dir, logs)
+	if err != nil {
+		return err
+	}
+	if err := os.Symlink(to, link); err != nil && !errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("run directory: %w", err)
+	}
+	return nil
+}
+
+// report prints the result and sets the exit code.
+func (j *job) report() error {
+	if len(j.docs) == 0 {
+		return nil
+	}
+	j.app.exit = reports.Several(j.docs).ExitCode
+	if len(j.docs) < len(j.plan) {
+		j.app.exit = reports.CombinedExit([]int{j.app.exit, reports.ExitInconclusive})
+	}
+	switch {
+	case j.flags.json && len(j.plan) == 1:
+		return reports.WriteJSON(j.app.out, j.docs[0])
+	case j.flags.json:
+		return reports.WriteJSON(j.app.out, reports.Several(j.docs))
+	case len(j.plan) == 1:
+		return reports.Text(j.app.out, j.last, style(j.app.out))
+	default:
+		return reports.Table(j.app.out, j.docs, style(j.app.out))
+	}
+}

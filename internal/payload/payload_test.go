@@ -1,0 +1,82 @@
+package payload
+
+import (
+	"errors"
+	"testing"
+)
+
+func head() Head {
+	return Head{Attempt: 2, Producer: 3, Session: 4, Run: 5, Seq: 1 << 40, Intended: -6, Txn: 7}
+}
+
+func TestHeadComesBack(t *testing.T) {
+	for _, size := range []int{Size, Size + 1, 1024} {
+		value := make([]byte, size)
+		Put(value, head())
+		got, err := Get(value)
+		if err != nil || got != head() {
+			t.Errorf("%d bytes: %+v, error %v", size, got, err)
+		}
+		if again, err := Get(value); err != nil || again != got {
+			t.Errorf("%d bytes: a second reading gives %+v, error %v", size, again, err)
+		}
+	}
+}
+
+func TestEveryDamagedByteIsSeen(t *testing.T) {
+	value := make([]byte, Size+16)
+	for i := range value {
+		Put(value, head())
+		value[i] ^= 1
+		if _, err := Get(value); err == nil {
+			t.Errorf("byte %d was changed and nobody noticed", i)
+		}
+	}
+}
+
+func TestACutValueIsCorruptAndAStrangersForeign(t *testing.T) {
+	value := make([]byte, Size+16)
+	Put(value, head())
+	if _, err := Get(value[:Size+8]); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("a cut value: %v", err)
+	}
+	for _, other := range [][]byte{nil, []byte("hello"), make([]byte, 100)} {
+		if _, err := Get(other); !errors.Is(err, ErrForeign) {
+			t.Errorf("%q: %v", other, err)
+		}
+	}
+}
+
+func FuzzGet(f *testing.F) {
+	value := make([]byte, Size+4)
+	Put(value, head())
+	f.Add(value)
+	f.Add([]byte("KB1"))
+	f.Fuzz(func(t *testing.T, value []byte) {
+		before := string(value)
+		h, err := Get(value)
+		if string(value) != before {
+			t.Fatal("reading changed the value")
+		}
+		if err != nil {
+			return
+		}
+		Put(value, h)
+		if string(value) != before {
+			t.Fatal("a value that verifies differs from the one written again")
+		}
+	})
+}
+
+func BenchmarkPut(b *testing.B) {
+	for _, size := range []int{100, 1024} {
+		b.Run(map[int]string{100: "100B", 1024: "1KiB"}[size], func(b *testing.B) {
+			value := make([]byte, size)
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			for b.Loop() {
+				Put(value, head())
+			}
+		})
+	}
+}
