@@ -102,6 +102,7 @@ func WriteJSONL(w io.Writer, h *History) error {
 func writeEffects(out *json.Encoder, h *Header, op *Op) error {
 	for i := range op.Records {
 		line := h.line(op)
+		line.Isolation = ""
 		line.Offset = known(op.Records[i].Offset)
 		line.Value = h.ValueName(op.Records[i].Value)
 		if err := out.Encode(line); err != nil {
