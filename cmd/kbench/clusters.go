@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/kbench/kbench/bench"
@@ -17,7 +18,6 @@ import (
 	"github.com/kbench/kbench/internal/cluster/local"
 	"github.com/kbench/kbench/internal/driver/confluent"
 	"github.com/kbench/kbench/internal/driver/franz"
-	"github.com/kbench/kbench/internal/proxy"
 	"github.com/kbench/kbench/scenarios"
 )
 
@@ -25,11 +25,6 @@ import (
 func drivers(w io.Writer) map[string]client.Driver {
 	log := func(line string) { fmt.Fprintln(w, line) }
 	return map[string]client.Driver{"confluent": confluent.New(log), "franz": franz.New(log)}
-}
-
-// reader is the judge's: franz-go, or confluent-kafka-go where franz-go is under test.
-func reader(under string, boot func() []string) bench.Reader {
-	return franz.NewReader(boot)
 }
 
 // fleet brings up the cluster that a run needs, and keeps it for the next run that needs the same one.
@@ -50,13 +45,13 @@ type berth struct {
 	cluster cluster.Cluster
 	admin   client.Admin
 	why     string
-	logs    string // where its nodes write, "" where kbench does not know
-	direct  []string
+	reader  bench.Reader // for the judge: past proxies, where there are any
+	logs    string       // where its nodes write, "" where kbench does not know
 }
 
 // forRun returns a healthy cluster for a scenario: the one at hand where it is the same and still whole, else a new one.
 func (f *fleet) forRun(ctx context.Context, s scenarios.Scenario) (*berth, error) {
-	key := fmt.Sprintf("%+v proxied=%v", s.Cluster, s.NeedsProxy())
+	key := fmt.Sprintf("%+v proxied=%v", s.Cluster, needsProxy(s))
 	if f.current != nil && f.key == key {
 		whole, cancel := context.WithTimeout(ctx, 20*time.Second)
 		err := f.current.cluster.Healthy(whole)
@@ -103,7 +98,7 @@ func (f *fleet) bringUp(ctx context.Context, s scenarios.Scenario) (*berth, erro
 		b.logs = options.Dir
 		b.cluster, err = local.Start(ctx, options)
 	case cluster.Embedded:
-		b.cluster, err = embedded.Start(embedded.Options{Brokers: s.Cluster.Brokers, Config: s.Cluster.Config})
+		b.cluster, err = embedded.Start(embedded.Options{Brokers: s.Cluster.Brokers, Config: s.NodeConfig()})
 	case cluster.External:
 		if b.admin, err = franz.NewAdmin(f.bootstrap, f.security); err == nil {
 			b.cluster, err = external.Open(ctx, f.bootstrap, b.admin)
@@ -115,16 +110,25 @@ func (f *fleet) bringUp(ctx context.Context, s scenarios.Scenario) (*berth, erro
 		}
 		return nil, err
 	}
-	b.direct = b.cluster.Bootstrap()
+	direct := b.cluster.Bootstrap()
 	if d, ok := b.cluster.(cluster.Direct); ok {
-		b.direct = d.Direct()
+		direct = d.Direct()
 	}
 	if b.admin == nil {
-		if b.admin, err = franz.NewAdmin(b.direct, nil); err != nil {
+		if b.admin, err = franz.NewAdmin(direct, nil); err != nil {
 			return nil, errors.Join(err, b.cluster.Close())
 		}
 	}
+	b.reader = franz.NewReader(direct, f.security)
 	return b, nil
+}
+
+// needsProxy tells whether the scenario treats single Produce answers, which takes someone between clients and brokers.
+// No other scenario gets a proxy: it costs throughput.
+func needsProxy(s scenarios.Scenario) bool {
+	treats := func(verb string) bool { return verb == "cut-acks" || verb == "refuse-produce" }
+	return slices.ContainsFunc(s.Faults, func(f scenarios.Fault) bool { return treats(f.Action) }) ||
+		slices.ContainsFunc(s.Steps, func(s scenarios.Step) bool { return treats(s.Do) })
 }
 
 // localOptions are those of a cluster of processes for a scenario.
@@ -138,11 +142,9 @@ func (f *fleet) localOptions(s scenarios.Scenario) (local.Options, error) {
 		name = fmt.Sprintf("cluster-%d", f.made)
 	}
 	return local.Options{
-		Brokers: s.Cluster.Brokers, Controllers: s.Cluster.Controllers, Config: s.Cluster.Config,
+		Brokers: s.Cluster.Brokers, Controllers: s.Cluster.Controllers, Config: s.NodeConfig(),
 		Heap: s.Cluster.Heap, JVM: s.Cluster.JVM,
 		Dir: filepath.Join(f.dir, name), CacheDir: filepath.Join(cache, "kbench"),
-		KafkaHome: os.Getenv("KAFKA_HOME"), ProxyClients: s.NeedsProxy(),
-		NewProxy: func(target string) (local.Proxy, error) { return proxy.New(target) },
-		Note:     f.note,
+		KafkaHome: os.Getenv("KAFKA_HOME"), ProxyClients: needsProxy(s), Note: f.note,
 	}, nil
 }

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +17,7 @@ import (
 
 	"github.com/kbench/kbench/bench"
 	"github.com/kbench/kbench/internal/cluster"
+	"github.com/kbench/kbench/internal/settings"
 	"github.com/kbench/kbench/reports"
 	"github.com/kbench/kbench/scenarios"
 )
@@ -82,6 +86,18 @@ type planned struct {
 	dir string
 }
 
+// title of a run: its scenario, cell and repeat.
+func (p planned) title() string {
+	title := p.Scenario.Name
+	for _, path := range slices.Sorted(maps.Keys(p.Cell)) {
+		title += " " + path + "=" + p.Cell[path]
+	}
+	if p.Repeat > 1 {
+		title += fmt.Sprintf(" (repeat %d)", p.Repeat)
+	}
+	return title + ": " + p.Scenario.About
+}
+
 func (a *app) run(ctx context.Context, f runFlags, args []string) error {
 	if len(args) == 0 {
 		args = []string{"quickstart"}
@@ -109,13 +125,13 @@ func (j *job) prepare(args []string) error {
 		return fmt.Errorf("find kbench's own program: %w", err)
 	}
 	j.worker = []string{self, "worker"}
-	security, err := clientProperties(j.flags)
+	security, changes, err := clientProperties(j.flags)
 	if err != nil {
 		return usage(err)
 	}
 	var problems []error
 	for _, arg := range args {
-		runs, err := j.planOf(arg, security)
+		runs, err := j.planOf(arg, changes)
 		if err != nil {
 			problems = append(problems, err)
 		}
@@ -126,9 +142,6 @@ func (j *job) prepare(args []string) error {
 	if len(problems) > 0 {
 		return usage(errors.Join(problems...))
 	}
-	if err := j.refuse(); err != nil {
-		return usage(err)
-	}
 	j.layOut()
 	j.fleet = &fleet{
 		want: cluster.Kind(j.flags.cluster), bootstrap: j.flags.bootstrap, security: security,
@@ -138,38 +151,73 @@ func (j *job) prepare(args []string) error {
 }
 
 // planOf is what one argument means.
-func (j *job) planOf(arg string, properties map[string]string) ([]scenarios.Run, error) {
-	o := scenarios.Overrides{Set: j.flags.set, Seed: j.flags.seed, Repeat: j.flags.repeat}
-	s, err := scenarios.Load(arg, o)
+func (j *job) planOf(arg string, properties []scenarios.Change) (scenarios.Plan, error) {
+	changes, err := j.changes(properties)
 	if err != nil {
 		return nil, err
 	}
-	for key, value := range properties {
-		if err := s.Override(key, value); err != nil {
-			return nil, err
-		}
+	s, err := scenarios.Open(arg, changes...)
+	if err != nil {
+		return nil, err
 	}
-	return s.Plan()
+	return scenarios.NewPlan(s)
 }
 
-// clientProperties are those of the file and of -X, which wins.
-func clientProperties(f runFlags) (map[string]string, error) {
-	all := map[string]string{}
+// changes are what the command line changes about a scenario. What stands later wins.
+func (j *job) changes(properties []scenarios.Change) ([]scenarios.Change, error) {
+	changes := slices.Clone(properties)
+	assignments := j.flags.set
+	if j.flags.seed != 0 {
+		assignments = append(assignments, "seed="+strconv.FormatInt(j.flags.seed, 10))
+	}
+	if j.flags.repeat != 0 {
+		assignments = append(assignments, "repeat="+strconv.Itoa(j.flags.repeat))
+	}
+	for _, assignment := range assignments {
+		c, err := scenarios.Set(assignment)
+		if err != nil {
+			return nil, err
+		}
+		changes = append(changes, c)
+	}
+	return changes, nil
+}
+
+// clientProperties reads the file of --command-config, which says how a cluster is reached, and -X, which also sets what
+// a scenario's clients do.
+func clientProperties(f runFlags) (security map[string]string, changes []scenarios.Change, err error) {
+	security = map[string]string{}
 	if f.commandConfig != "" {
 		file, err := properties.LoadFile(f.commandConfig, properties.UTF8)
 		if err != nil {
-			return nil, fmt.Errorf("--command-config: %w", err)
+			return nil, nil, fmt.Errorf("--command-config: %w", err)
 		}
-		all = file.Map()
+		for key, value := range file.Map() {
+			if settings.IsSecurity(key) {
+				security[key] = value
+			} else {
+				changes = append(changes, scenarios.Override(scenarios.EveryClient, key, value))
+			}
+		}
 	}
 	for _, p := range f.properties {
 		key, value, ok := strings.Cut(p, "=")
 		if !ok || key == "" {
-			return nil, fmt.Errorf("-X %s: a property has the form key=value", p)
+			return nil, nil, fmt.Errorf("-X %s: a property has the form key=value", p)
 		}
-		all[key] = value
+		who := scenarios.EveryClient
+		if rest, ok := strings.CutPrefix(key, "producer."); ok {
+			who, key = scenarios.EveryProducer, rest
+		} else if rest, ok := strings.CutPrefix(key, "consumer."); ok {
+			who, key = scenarios.EveryConsumer, rest
+		}
+		if settings.IsSecurity(key) {
+			security[key] = value
+			continue
+		}
+		changes = append(changes, scenarios.Override(who, key, value))
 	}
-	return all, nil
+	return security, changes, nil
 }
 
 // layOut gives each run its directory.
@@ -201,9 +249,9 @@ func (j *job) runAll(ctx context.Context) (err error) {
 			return j.interrupted(ctx)
 		}
 		if len(j.plan) > 1 {
-			j.progress.note("%d/%d %s", i+1, len(j.plan), p.Title())
+			j.progress.note("%d/%d %s", i+1, len(j.plan), p.title())
 		} else {
-			j.progress.note("%s", p.Title())
+			j.progress.note("%s", p.title())
 		}
 		if err := j.one(ctx, p); err != nil {
 			return err
@@ -230,9 +278,9 @@ func (j *job) one(ctx context.Context, p planned) error {
 		return &exitError{reports.ExitBroken, err}
 	}
 	_, failed := bench.Run(ctx, bench.Config{
-		Scenario: p.Scenario, Source: p.Source, Cell: p.Cell, Repeat: p.Repeat, Seed: p.Seed, Dir: p.dir,
-		Cluster: b.cluster, Why: b.why, Admin: b.admin, Reader: b.reader(j.flags.driver),
-		Driver: j.flags.driver, Drivers: drivers(j.app.err), Worker: j.worker, Version: version,
+		Scenario: p.Scenario, Source: scenarios.Marshal(p.Scenario), Cell: p.Cell, Repeat: p.Repeat, Seed: p.Seed, Dir: p.dir,
+		Cluster: b.cluster, Why: b.why, Admin: b.admin, Reader: b.reader,
+		Security: j.fleet.security, Driver: j.flags.driver, Drivers: drivers(j.app.err), Worker: j.worker, Version: version,
 		Keep: j.flags.keep, Progress: j.progress.update,
 	})
 	j.progress.end()

@@ -105,7 +105,7 @@ func (a *app) listScenarios(asJSON bool) error {
 func (a *app) validate(args []string) error {
 	var problems []error
 	for _, arg := range args {
-		if _, err := scenarios.Load(arg, scenarios.Overrides{}); err != nil {
+		if _, err := scenarios.Open(arg); err != nil {
 			problems = append(problems, err)
 			continue
 		}
