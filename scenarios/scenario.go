@@ -38,6 +38,8 @@ type Scenario struct {
 	Thresholds []Threshold
 	Repeat     int
 	Seed       int64 // 0: drawn, and recorded
+
+	tree *node // as it was read, for changes and for the matrix; nil: as Marshal writes it
 }
 
 // Expect is what the run should show.

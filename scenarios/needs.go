@@ -1,0 +1,222 @@
+package scenarios
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// topic by its name, nil where there is none.
+func (s *Scenario) topic(name string) *Topic {
+	for i := range s.Topics {
+		if s.Topics[i].Name == name {
+			return &s.Topics[i]
+		}
+	}
+	return nil
+}
+
+// groups that the scenario names.
+func (s *Scenario) groups() []string {
+	var names []string
+	if s.Consumer != nil {
+		names = append(names, s.Consumer.Group)
+	}
+	if s.Processor != nil {
+		names = append(names, s.Processor.Group)
+	}
+	return names
+}
+
+// transactionalIDs of all producers and processors, logical, with {instance} filled in. Producers in transactions
+// without an id of their own are p0, p1, …
+func (s *Scenario) transactionalIDs() []string {
+	var ids []string
+	id := s.Client["transactional.id"]
+	if id == "" && s.Load.Txn.Size > 0 {
+		id = "p{instance}"
+	}
+	ids = append(ids, expand(id, s.Producers.Count)...)
+	if s.Processor != nil {
+		ids = append(ids, expand(s.Processor.Transactional, s.Processor.Instances)...)
+	}
+	return ids
+}
+
+func expand(id string, instances int) []string {
+	if id == "" {
+		return nil
+	}
+	if !strings.Contains(id, "{instance}") {
+		return []string{id}
+	}
+	ids := make([]string, instances)
+	for i := range ids {
+		ids[i] = strings.ReplaceAll(id, "{instance}", strconv.Itoa(i))
+	}
+	return ids
+}
+
+// instances of a role of workers.
+func (s *Scenario) instances(role string) int {
+	switch {
+	case role == ProducerWorker:
+		return s.Producers.Count
+	case role == ConsumerWorker && s.Consumer != nil:
+		return s.Consumer.Instances
+	case role == ProcessorWorker && s.Processor != nil:
+		return s.Processor.Instances
+	}
+	return 0
+}
+
+// targets of faults and steps, by their paths, with the verb that is done to them.
+func (s *Scenario) targets(visit func(path, verb string, t *Target)) {
+	for i := range s.Faults {
+		visit(faultPath(i)+"."+s.Faults[i].Action, s.Faults[i].Action, &s.Faults[i].Target)
+	}
+	for i := range s.Steps {
+		visit(stepPath(i)+"."+s.Steps[i].Do, s.Steps[i].Do, &s.Steps[i].Target)
+	}
+}
+
+// conditions of faults and steps, by their paths.
+func (s *Scenario) conditions(visit func(path string, c *Condition)) {
+	for i := range s.Faults {
+		if c := s.Faults[i].At.When; c != nil {
+			visit(faultPath(i)+".at", c)
+		}
+	}
+	for i := range s.Steps {
+		if c := s.Steps[i].When; c != nil {
+			visit(stepPath(i)+"."+s.Steps[i].Do, c)
+		}
+	}
+}
+
+func faultPath(i int) string { return "faults[" + strconv.Itoa(i) + "]" }
+func stepPath(i int) string  { return "steps[" + strconv.Itoa(i) + "]" }
+
+// nameCoordinators finds out whose coordinator a coordinator(name) is. A name that is nobody's, or both a group's and
+// a transactional id, stays open and is reported by the checks.
+func (s *Scenario) nameCoordinators() {
+	s.targets(func(_, _ string, t *Target) {
+		if t.Kind != anyCoordinator {
+			return
+		}
+		group := slices.Contains(s.groups(), t.Name)
+		transaction := slices.Contains(s.transactionalIDs(), t.Name)
+		switch {
+		case group && !transaction:
+			t.Kind = GroupCoordinator
+		case transaction && !group:
+			t.Kind = TransactionCoordinator
+		}
+	})
+}
+
+// isolate makes clients processes of their own where they are killed, paused or held.
+func (s *Scenario) isolate() {
+	roles := map[string]bool{}
+	s.targets(func(_, verb string, t *Target) {
+		switch verb {
+		case "kill", "stop", "pause", "restart", "hold":
+			roles[t.Kind] = true
+		}
+	})
+	s.Producers.Process = roles[ProducerWorker]
+	if s.Consumer != nil {
+		s.Consumer.Process = roles[ConsumerWorker]
+	}
+	if s.Processor != nil {
+		s.Processor.Process = roles[ProcessorWorker]
+	}
+}
+
+// shownBy are the kinds of cluster that can show the scenario. Real brokers can show everything; the embedded cluster
+// does not replicate, so that it has no ISR and truncates nothing, and cannot be paused; a cluster that kbench did not
+// start has no processes to hurt and no proxy in front of it.
+func (s *Scenario) shownBy() []string {
+	embedded, external := true, true
+	for verb, t := range s.done() {
+		node := !t.worker() && t.Kind != TopicTarget
+		switch verb {
+		case "cut-acks", "refuse-produce":
+			external = false
+		case "pause":
+			embedded, external = embedded && !node, external && !node
+		case "kill", "stop", "restart", "rolling-restart":
+			external = external && !node
+			embedded = embedded && (!node || !s.truncates() && t.Kind != Controller)
+		}
+	}
+	s.conditions(func(_ string, c *Condition) {
+		embedded = embedded && c.Func != "isr"
+		external = external && c.Func != "filtered"
+	})
+	kinds := []string{"local", "docker"}
+	if embedded {
+		kinds = append(kinds, "embedded")
+	}
+	if external {
+		kinds = append(kinds, "external")
+	}
+	return kinds
+}
+
+// done yields what is done to whom, names resolved.
+func (s *Scenario) done() func(yield func(string, Target) bool) {
+	return func(yield func(string, Target) bool) {
+		going, named := true, s.named()
+		s.targets(func(_, verb string, t *Target) {
+			who := *t
+			if t.Kind == Named {
+				who = named[t.Name]
+			}
+			going = going && yield(verb, who)
+		})
+	}
+}
+
+// named are the targets that steps gave a name.
+func (s *Scenario) named() map[string]Target {
+	names := map[string]Target{}
+	for _, step := range s.Steps {
+		if step.As == "" {
+			continue
+		}
+		t := step.Target
+		if t.Kind == Named {
+			t = names[t.Name]
+		}
+		names[step.As] = t
+	}
+	return names
+}
+
+// truncates tells whether the scenario means to show records vanish from a log.
+func (s *Scenario) truncates() bool {
+	if !s.Expect.Violated {
+		return false
+	}
+	return len(s.Expect.Anomalies) == 0 || slices.Contains(s.Expect.Anomalies, "lost-write") ||
+		slices.Contains(s.Expect.Anomalies, "inconsistent-offset") || slices.Contains(s.Expect.Anomalies, "unseen")
+}
+
+// clone is a copy that shares no settings with the original.
+func (s Scenario) clone() Scenario {
+	s.Client = maps.Clone(s.Client)
+	s.Cluster.Config = maps.Clone(s.Cluster.Config)
+	if s.Consumer != nil {
+		c := *s.Consumer
+		c.Settings = maps.Clone(c.Settings)
+		s.Consumer = &c
+	}
+	if s.Processor != nil {
+		p := *s.Processor
+		p.Client, p.Consumer = maps.Clone(p.Client), maps.Clone(p.Consumer)
+		s.Processor = &p
+	}
+	return s
+}
