@@ -110,16 +110,16 @@ func TestOptionsRefuse(t *testing.T) {
 }
 
 func TestJVMFlags(t *testing.T) {
+	const heap, tuning = "-Xms1g -Xmx1g", " -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35 -XX:+ExplicitGCInvokesConcurrent"
+	const g1, quick = " -XX:+UseG1GC", " -XX:TieredStopAtLevel=1"
 	for name, c := range map[string]struct {
 		o    Options
 		want string
 	}{
-		"quick": {Options{}, "-Xms1g -Xmx1g -XX:TieredStopAtLevel=1 -XX:+UseSerialGC"},
-		"steady": {Options{Steady: true},
-			"-Xms1g -Xmx1g -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35 -XX:+ExplicitGCInvokesConcurrent"},
-		"the user's flags come last": {Options{JVM: []string{"-XX:TieredStopAtLevel=4"}},
-			"-Xms1g -Xmx1g -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:TieredStopAtLevel=4"},
-		"the user's collector is the only one": {Options{JVM: []string{"-XX:+UseZGC"}}, "-Xms1g -Xmx1g -XX:TieredStopAtLevel=1 -XX:+UseZGC"},
+		"quick":                                {Options{}, heap + g1 + tuning + quick},
+		"steady":                               {Options{Steady: true}, heap + g1 + tuning},
+		"the user's flags come last":           {Options{JVM: []string{"-XX:TieredStopAtLevel=4"}}, heap + g1 + tuning + quick + " -XX:TieredStopAtLevel=4"},
+		"the user's collector is the only one": {Options{JVM: []string{"-XX:+UseZGC"}}, heap + tuning + quick + " -XX:+UseZGC"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := strings.Join(c.o.jvm("1g"), " "); got != c.want {
