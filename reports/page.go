@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -129,8 +130,14 @@ func rate(f *float64) string {
 	case *f >= 100:
 		return humanize.Comma(int64(*f + 0.5))
 	default:
-		return humanize.FtoaWithDigits(*f, 1)
+		return decimal(*f, 1)
 	}
+}
+
+// decimal rounds to so many digits and leaves out what is zero behind the point.
+func decimal(f float64, digits int) string {
+	text := strconv.FormatFloat(f, 'f', digits, 64)
+	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
 }
 
 // duration gives three digits or so, in the unit that suits: 850µs, 41.2ms, 6.12s, 2m10s.

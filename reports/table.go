@@ -3,20 +3,18 @@ package reports
 import (
 	"fmt"
 	"io"
-	"slices"
-	"strings"
 )
 
 // Line is one run on one line, for the list of many.
 func Line(d Document, style Style) string {
 	verdict := d.Verdict
 	if !d.AsExpected {
-		verdict += ", not as expected"
+		verdict += ", NOT as expected"
 	}
 	if d.Cluster.Simulated {
-		verdict += ", simulated"
+		verdict += ", SIMULATED"
 	}
-	return fmt.Sprintf("%s  %s  seed %d  %s acknowledged, %s lost, %s duplicated  unavailable %s  ack p99 %s",
+	return fmt.Sprintf("%s: %s, seed %d: %s acknowledged, %s lost, %s duplicated, unavailable %s, ack p99 %s",
 		style.paint(verdictColor(d.Verdict, d.AsExpected), verdict), title(d), d.Seed, number(d.Counts.Acked), number(d.Counts.Lost),
 		number(d.Counts.Duplicated), longest(d.Faults), micros(d.Latency.Ack.Response.P99))
 }
@@ -34,10 +32,14 @@ func longest(faults []Fault) string {
 // was not as expected, with its reasons.
 func Table(w io.Writer, docs []Document, style Style) error {
 	p := &page{style: style}
-	rows := [][]string{{"scenario", "as expected", "verdict", "acknowledged", "lost", "duplicated", "unavailable", "ack p99"}}
-	asExpected := 0
+	rows := [][]string{{"scenario", "expected", "verdict", "acked", "lost", "dup.", "unavail.", "ack p99"}}
+	asExpected, scenario := 0, ""
 	for _, group := range groups(docs) {
 		row, ok := summarize(group)
+		if len(group[0].Cell) > 0 && group[0].Scenario != scenario {
+			rows = append(rows, []string{group[0].Scenario})
+		}
+		scenario = group[0].Scenario
 		rows, asExpected = append(rows, row), asExpected+ok
 	}
 	c := green
@@ -98,7 +100,7 @@ func summarize(group []Document) ([]string, int) {
 	}
 	name := group[0].Scenario
 	if len(group[0].Cell) > 0 {
-		name += " " + cell(group[0].Cell)
+		name = "  " + cell(group[0].Cell)
 	}
 	return []string{name, fmt.Sprintf("%d/%d", asExpected, len(group)), tally(verdicts),
 		total(group, func(c Counts) *uint64 { return c.Acked }), total(group, func(c Counts) *uint64 { return c.Lost }),
@@ -118,17 +120,14 @@ func total(group []Document, of func(Counts) *uint64) string {
 	return number(&sum)
 }
 
-// tally is "holds", or "holds 19, inconclusive 1" where they differ.
+// tally is the verdict of all, or that they differ.
 func tally(verdicts map[string]int) string {
-	var parts []string
-	for v, n := range verdicts {
+	for v := range verdicts {
 		if len(verdicts) == 1 {
 			return v
 		}
-		parts = append(parts, fmt.Sprintf("%s %d", v, n))
 	}
-	slices.Sort(parts)
-	return strings.Join(parts, ", ")
+	return "mixed"
 }
 
 func (p *page) unexpected(docs []Document) {

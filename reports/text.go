@@ -3,11 +3,13 @@ package reports
 import (
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/kbench/kbench/internal/check"
 	"github.com/kbench/kbench/internal/rundir"
 	"github.com/kbench/kbench/internal/stats"
 )
@@ -22,10 +24,11 @@ const (
 
 // Summary is what the text about one run draws on.
 type Summary struct {
-	Document Document
-	Meta     rundir.Meta
-	Figures  stats.Figures
-	Dir      string // the run directory, as the reader would write it
+	Document  Document // Build's, of the three below
+	Meta      rundir.Meta
+	Judgement check.Judgement
+	Figures   stats.Figures
+	Dir       string // the run directory, as the reader would write it
 }
 
 // Text writes the summary of one run: the verdict first, then its faults and their cost, then latency, then what to do.
@@ -36,7 +39,7 @@ func Text(w io.Writer, s Summary, style Style) error {
 	s.faults(p)
 	s.latency(p)
 	s.throughput(p)
-	findings(p, s.Document.Findings)
+	p.findings(s.Judgement.Findings, s.Meta.Clock.MeasureStart)
 	s.next(p)
 	closing(p, s.Document.Warnings, s.Document.Guarantee.Scope)
 	p.WriteString("\n")
@@ -47,14 +50,14 @@ func Text(w io.Writer, s Summary, style Style) error {
 	return nil
 }
 
-// JudgedText writes what `kbench check` found in any history.
-func JudgedText(w io.Writer, j Judged, title string, style Style) error {
-	p := &page{style: style}
-	p.WriteString(p.style.paint(verdictColor(j.Verdict, j.Verdict != Violated), strings.ToUpper(j.Verdict)) + "  " + title + "\n")
-	p.line("  ", promise(j.Verdict, j.Guarantee.Name, j.Counts))
-	reasons(p, j.Guarantee.Reasons)
-	findings(p, j.Findings)
-	closing(p, j.Warnings, j.Guarantee.Scope)
+// JudgedText writes what was found in any history, named by title. start is where its times count from, ns.
+func JudgedText(w io.Writer, j check.Judgement, title string, start int64, style Style) error {
+	p, d := &page{style: style}, BuildJudged(j, start)
+	p.WriteString(p.style.paint(verdictColor(d.Verdict, d.Verdict != Violated), strings.ToUpper(d.Verdict)) + ": " + title + "\n")
+	p.promise(d.Verdict, d.Guarantee.Name, d.Counts)
+	reasons(p, j.Reasons)
+	p.findings(j.Findings, start)
+	closing(p, j.Warnings, j.Scope)
 	if _, err := io.WriteString(w, p.String()); err != nil {
 		return fmt.Errorf("write the judgement: %w", err)
 	}
@@ -63,19 +66,19 @@ func JudgedText(w io.Writer, j Judged, title string, style Style) error {
 
 func (s Summary) verdict(p *page) {
 	d := s.Document
-	p.WriteString(p.style.paint(verdictColor(d.Verdict, d.AsExpected), headline(d, s.Meta.Stage)) + "  " + title(d) + "\n")
+	p.WriteString(p.style.paint(verdictColor(d.Verdict, d.AsExpected), headline(d, s.Meta.Stage)) + ": " + title(d) + "\n")
 	if d.Cluster.Simulated {
 		p.line("  ", p.style.paint(yellow, "SIMULATED")+": no real broker was measured or judged; "+
 			"replication, and what is lost with it, cannot be shown.")
 	}
-	p.line("  ", promise(d.Verdict, d.Guarantee.Name, d.Counts))
+	p.promise(d.Verdict, d.Guarantee.Name, d.Counts)
 	if s.Meta.Error != "" {
 		p.labelled("  ", "failed", s.Meta.Error)
 	}
 	if d.Verdict != Holds || !d.AsExpected {
 		reasons(p, d.Guarantee.Reasons)
 	}
-	p.line("  ", setting(d))
+	p.setting(d)
 }
 
 // headline is the answer in capitals.
@@ -145,40 +148,50 @@ func cell(c map[string]string) string {
 	return strings.Join(parts, " ")
 }
 
-// promise says in one sentence what was promised, whether it was kept, and the figures.
-func promise(verdict string, guarantee *string, c Counts) string {
-	figures := fmt.Sprintf("%s sent, %s acknowledged, %s lost, %s duplicated", number(c.Sent), number(c.Acked), number(c.Lost), number(c.Duplicated))
-	if guarantee == nil {
-		return "Measured, no promise judged: " + figures + "."
+// promise says in one sentence what was promised and whether it was kept, and in one line the figures.
+func (p *page) promise(verdict string, guarantee *string, c Counts) {
+	sentence := "Measured; no promise was judged."
+	if guarantee != nil {
+		promises := map[string]string{
+			"at-most-once":              "no record is there twice (some may be lost)",
+			"at-least-once":             "every acknowledged record is there (some perhaps twice)",
+			"exactly-once":              "every acknowledged record is there once, in the order of its producer",
+			"exactly-once-transactions": "every input has one output, committed with its offset or not at all",
+		}
+		outcome := map[string]string{Holds: "was kept", Violated: "was broken"}[verdict]
+		if outcome == "" {
+			outcome = "could be neither shown nor refuted"
+		}
+		sentence = fmt.Sprintf("The promise that %s %s.", promises[*guarantee], outcome)
 	}
-	promises := map[string]string{
-		"at-most-once":              "no record is there twice, and none that was refused; some may be lost",
-		"at-least-once":             "every acknowledged record is there; some may be there twice",
-		"exactly-once":              "every acknowledged record is there once, in the order in which it was sent",
-		"exactly-once-transactions": "every input has one output, and outputs and offsets are committed together or not at all",
+	p.line("  ", sentence)
+	figures := fmt.Sprintf("%s acknowledged of %s sent, %s lost, %s duplicated", number(c.Acked), number(c.Sent), number(c.Lost), number(c.Duplicated))
+	for _, more := range []struct {
+		n    *uint64
+		what string
+	}{{c.Indeterminate, "never answered"}, {c.Failed, "refused"}} {
+		if more.n != nil && *more.n > 0 {
+			figures += fmt.Sprintf(", %s %s", number(more.n), more.what)
+		}
 	}
-	kept := map[string]string{Holds: "Kept", Violated: "Broken"}[verdict]
-	if kept == "" {
-		kept = "Neither shown nor refuted"
-	}
-	return fmt.Sprintf("%s: %s. %s.", kept, promises[*guarantee], figures)
+	p.line("  ", p.style.paint(bold, figures+"."))
 }
 
 func reasons(p *page, texts []string) { p.labelled("  ", "because", texts...) }
 
-// setting is the system under test on one line.
-func setting(d Document) string {
+// setting is the system under test on two lines.
+func (p *page) setting(d Document) {
 	c := d.Cluster
 	about := strings.TrimSpace(deref(c.Software) + " " + deref(c.Version))
 	if c.Brokers != nil {
 		about += fmt.Sprintf(", %d brokers", *c.Brokers)
 	}
-	about += " (" + strings.Join(strings.Fields(c.Kind+" "+deref(c.Mode)), ", ") + ")"
+	p.line("  ", about+" ("+strings.Join(strings.Fields(c.Kind+" "+deref(c.Mode)), ", ")+")")
 	client := deref(d.Client.Version)
 	if client == "" {
 		client = d.Client.Driver
 	}
-	return fmt.Sprintf("%s · %s · seed %d", about, client, d.Seed)
+	p.line("  ", fmt.Sprintf("%s; seed %d", client, d.Seed))
 }
 
 func deref(s *string) string {
@@ -204,14 +217,11 @@ func (s Summary) thresholds(p *page) {
 	p.section("Thresholds")
 	rows := [][]string{}
 	for _, t := range s.Document.Thresholds {
-		figure, result := unknown, "met"
-		if t.Value != nil {
-			figure = humanize.FtoaWithDigits(*t.Value, 2)
-		}
+		result := "met"
 		if !t.OK {
 			result = "MISSED"
 		}
-		rows = append(rows, []string{t.Expr, figure, result})
+		rows = append(rows, []string{t.Expr, t.measured(), result})
 	}
 	p.table(rows)
 }
@@ -227,8 +237,8 @@ func (s Summary) faults(p *page) {
 			p.labelled("     ", "no evidence", p.style.paint(red, "that it bit: it proves nothing"))
 		}
 		p.labelled("     ", "seen", f.Evidence...)
+		p.labelled("     ", "protected", s.protection(i)...)
 		if i < len(s.Meta.Faults) {
-			p.labelled("     ", "protected", s.Meta.Faults[i].Protection...)
 			if problem := s.Meta.Faults[i].Error; problem != "" {
 				p.labelled("     ", "problem", problem)
 			}
@@ -238,6 +248,22 @@ func (s Summary) faults(p *page) {
 			p.labelled("     ", "at risk", risk)
 		}
 	}
+}
+
+// protection is what showed that the promise was defended: to the cluster while it ran, and in the history.
+func (s Summary) protection(fault int) []string {
+	var signs []string
+	if fault < len(s.Meta.Faults) {
+		signs = append(signs, s.Meta.Faults[fault].Protection...)
+	}
+	if fault < len(s.Judgement.Faults) {
+		for _, sign := range s.Judgement.Faults[fault].Protection {
+			if !slices.Contains(signs, sign) {
+				signs = append(signs, sign)
+			}
+		}
+	}
+	return signs
 }
 
 func when(f Fault) string {
@@ -258,7 +284,7 @@ func (s Summary) cost(i int) string {
 	if f.UnavailableMs == nil {
 		return "unavailability not known: nothing was sent meanwhile, or nobody can tell to which partition"
 	}
-	text := "at most " + millis(f.UnavailableMs) + " without an acknowledgement"
+	text := "up to " + millis(f.UnavailableMs) + " without an ok send"
 	if outage.Partition != "" {
 		text += " (" + outage.Partition + ")"
 	}
@@ -266,11 +292,11 @@ func (s Summary) cost(i int) string {
 	case outage.NeverRecovered:
 		return text + "; sends NEVER RECOVERED"
 	case f.RecoveredMs == nil:
-		return text + "; recovery not known: nothing was sent after it"
+		return text + "; recovery was not seen"
 	case *f.RecoveredMs == 0:
 		return text + "; sends were not interrupted"
 	default:
-		return text + "; steady again " + millis(f.RecoveredMs) + " after the injection"
+		return text + "; steady again after " + millis(f.RecoveredMs)
 	}
 }
 
@@ -280,7 +306,7 @@ func atRisk(f Fault) string {
 	}
 	text := number(f.AtRisk) + " records"
 	if f.LossRateSeen95 != nil && *f.LossRateSeen95 > 0 {
-		text += fmt.Sprintf("; a loss of 1 in %s of them or more would have been seen (95%%)", humanize.Comma(int64(1 / *f.LossRateSeen95)))
+		text += fmt.Sprintf("; a loss rate of 1 in %s or more would have been seen (95%%)", humanize.Comma(int64(math.Round(1 / *f.LossRateSeen95))))
 	}
 	return text
 }
@@ -301,28 +327,22 @@ func (s Summary) latency(p *page) {
 	p.table(rows)
 }
 
-// phases are the rows before the first fault, during each, and after the last.
+// phases are the rows before the first fault, during each, and after the last; before and after only where there is
+// something to tell.
 func (s Summary) phases(of func(Phase) Quantiles) [][]string {
 	var rows [][]string
+	faults := s.Document.Faults
 	for _, phase := range s.Document.Latency.Phases {
-		f := s.Document.Faults[phase.Fault]
-		first, last := s.edge(phase.Fault)
+		q, f := of(phase), faults[phase.Fault]
 		switch {
 		case phase.Phase == "during":
-			rows = append(rows, latencyRow(strings.TrimSpace("during "+f.Name+" "+f.Target), of(phase)))
-		case phase.Phase == "before" && first, phase.Phase == "after" && last:
-			rows = append(rows, latencyRow(phase.Phase, of(phase)))
-		default:
-			continue
+			rows = append(rows, latencyRow(strings.TrimRight("  during "+f.Name+" "+f.Target, " "), q))
+		case q.Count == 0:
+		case phase.Phase == "before" && phase.Fault == 0, phase.Phase == "after" && phase.Fault == len(faults)-1:
+			rows = append(rows, latencyRow("  "+phase.Phase, q))
 		}
-		rows[len(rows)-1][0] = "  " + rows[len(rows)-1][0]
 	}
 	return rows
-}
-
-// edge tells whether a fault is the first and the last in the document's order, which is that of their injection.
-func (s Summary) edge(fault int) (first, last bool) {
-	return fault == 0, fault == len(s.Document.Faults)-1
 }
 
 func latencyRow(name string, q Quantiles) []string {
@@ -331,7 +351,8 @@ func latencyRow(name string, q Quantiles) []string {
 
 func (s Summary) throughput(p *page) {
 	t := s.Document.Throughput
-	if t.AckedPerS == nil && t.OfferedPerS == nil {
+	scheduled := s.Meta.Load.RatePerS != nil || s.Meta.Load.Max // steps alone have no rate to tell
+	if !scheduled || t.AckedPerS == nil && t.OfferedPerS == nil {
 		return
 	}
 	p.section("Throughput")
@@ -348,57 +369,58 @@ func (s Summary) throughput(p *page) {
 	p.line("  ", text)
 }
 
-// findings lists what was found, that which decides first.
-func findings(p *page, all []Finding) {
-	found := slices.DeleteFunc(slices.Clone(all), func(f Finding) bool { return f.Count == 0 })
-	if len(found) == 0 {
+// findings lists what was found; those that decide come first. Times count from start.
+func (p *page) findings(all []check.Finding, start int64) {
+	if len(all) == 0 {
 		return
 	}
-	slices.SortStableFunc(found, func(a, b Finding) int {
-		switch {
-		case a.Decides == b.Decides:
-			return 0
-		case a.Decides:
-			return -1
-		}
-		return 1
-	})
 	p.section("Found")
-	for _, f := range found {
+	for _, f := range all {
 		weight := "allowed by the promise"
 		if f.Decides {
 			weight = "decides"
 		}
 		p.line("  ", fmt.Sprintf("%s: %s of %s checked (%s)", f.Anomaly, humanize.Comma(int64(f.Count)), humanize.Comma(int64(f.Checked)), weight))
 		if f.Decides {
-			witnesses(p, f)
+			p.witnesses(f.Witnesses, start)
 		}
 	}
 }
 
-// witnesses shows the first of a finding; the result document has them all.
-func witnesses(p *page, f Finding) {
+// witnesses shows the first few of a finding; the result document has them all.
+func (p *page) witnesses(all []check.Witness, start int64) {
 	const shown = 3
-	for i, w := range f.Witnesses {
-		if i == shown {
-			p.line("      ", fmt.Sprintf("… and %d more in %s", len(f.Witnesses)-shown, rundir.ResultFile))
-			return
-		}
-		text := w.Value
-		if w.Partition != "" {
-			text += "  " + w.Partition
-		}
-		if w.Offset != nil {
-			text += fmt.Sprintf(" offset %d", *w.Offset)
-		}
-		if w.AtMs != nil {
-			text += "  at " + clock(*w.AtMs)
-		}
-		if w.During != "" {
-			text += ", during " + w.During
-		}
-		p.line("      ", text)
+	for _, w := range all[:min(shown, len(all))] {
+		p.line("      ", place(w, start))
 	}
+	if len(all) > shown {
+		p.line("      ", fmt.Sprintf("… %d more witnesses are in the result document (--json)", len(all)-shown))
+	}
+}
+
+// place is where a witness can be looked up, and what is wrong there.
+func place(w check.Witness, start int64) string {
+	parts := []string{}
+	if w.Value != "" {
+		parts = append(parts, w.Value)
+	}
+	if w.Partition != "" {
+		parts = append(parts, "in "+w.Partition)
+	}
+	if w.Offset != nil {
+		parts = append(parts, fmt.Sprintf("offset %d", *w.Offset))
+	}
+	if w.At != nil {
+		parts = append(parts, "at "+clock(toMs(*w.At-start)))
+	}
+	if w.During != "" {
+		parts = append(parts, "during "+w.During)
+	}
+	text := strings.Join(parts, " ")
+	if w.Detail != "" {
+		text += ": " + w.Detail
+	}
+	return text
 }
 
 func (s Summary) next(p *page) {

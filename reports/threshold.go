@@ -3,6 +3,7 @@ package reports
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/kbench/kbench/scenarios"
 )
@@ -106,4 +107,25 @@ func float[T int64 | uint64](n *T) *float64 {
 	}
 	f := float64(*n)
 	return &f
+}
+
+// measured is the figure in words, in its own unit.
+func (t Threshold) measured() string {
+	if t.Value == nil {
+		return unknown
+	}
+	known, err := scenarios.ParseThreshold(t.Expr)
+	if err != nil {
+		return decimal(*t.Value, 2)
+	}
+	for _, m := range scenarios.Metrics() {
+		switch {
+		case m.Name != known.Metric:
+		case m.Unit == scenarios.Microseconds, m.Unit == scenarios.Milliseconds:
+			return duration(time.Duration(*t.Value * float64(time.Millisecond)))
+		case m.Unit == scenarios.PerSecond, m.Unit == scenarios.MiBPerSecond:
+			return decimal(*t.Value, 1) + string(m.Unit)
+		}
+	}
+	return decimal(*t.Value, 0)
 }

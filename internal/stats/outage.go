@@ -54,6 +54,7 @@ type outages struct {
 	baseline  int64 // longest gap before the first fault
 	faults    []faultTrack
 	gaps      []gap // after the first fault and longer than an interruption
+	ended     bool  // the load ran to its end
 	blind     bool  // an ok send without a partition: nothing by partition can be told
 	last      int64 // the latest return seen
 }
@@ -71,7 +72,7 @@ type faultTrack struct {
 }
 
 func newOutages(partitions []string, m rundir.Meta) *outages {
-	o := &outages{names: partitions, start: m.Clock.MeasureStart, first: never}
+	o := &outages{names: partitions, start: m.Clock.MeasureStart, first: never, ended: m.Clock.LoadEnd > 0 && m.Stage != rundir.Interrupted}
 	o.partition = make([]partitionTrack, len(partitions))
 	for i := range o.partition {
 		o.partition[i] = partitionTrack{lastOK: -1, waitingFrom: never, waiting: -1}
@@ -197,7 +198,7 @@ func (o *outages) cost(f faultTrack) Outage {
 		at, open := o.steadyAgain(f, int32(p))
 		if open.open {
 			known = false
-			c.NeverRecovered = c.NeverRecovered || f.healed == never || open.lastWaiting > f.healed
+			c.NeverRecovered = c.NeverRecovered || o.ended && (f.healed == never || open.lastWaiting > f.healed)
 		}
 		recovered = max(recovered, at-f.at)
 	}

@@ -31,6 +31,7 @@ func TestOutages(t *testing.T) {
 		ops            ops
 		faults         []rundir.Fault
 		loadEnd        float64
+		stage          rundir.Stage
 		unavailable    float64 // ms
 		partition      string
 		recovered      float64 // ms after the injection
@@ -88,6 +89,11 @@ func TestOutages(t *testing.T) {
 			faults: []rundir.Fault{faultAt(1000, 2000)}, loadEnd: 5000,
 			unavailable: 4000, partition: "orders/0", recovered: unknown,
 		},
+		"interrupted while nothing was answered: unknown": {
+			ops:    blocked(steady(nil, 0, 0, 1000), 0, 1000, 5000, 5000, history.Indeterminate),
+			faults: []rundir.Fault{faultAt(1000, 2000)}, loadEnd: 6000, stage: rundir.Interrupted,
+			unavailable: 5000, partition: "orders/0", recovered: unknown,
+		},
 		"acknowledged without a partition: unknown": {
 			ops:    steady(nil, history.Unknown, 0, 3000),
 			faults: []rundir.Fault{faultAt(1000, 2000)}, loadEnd: 3000,
@@ -103,7 +109,7 @@ func TestOutages(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := measuring(0, c.loadEnd)
 			m.Clock.LoadEnd = int64(c.loadEnd * float64(ms))
-			m.Faults = c.faults
+			m.Faults, m.Stage = c.faults, c.stage
 			got := compute(t, c.ops, header(two...), m).Faults[0].Outage
 			wantMs(t, "unavailable", got.Unavailable, c.unavailable)
 			wantMs(t, "recovered", got.Recovered, c.recovered)

@@ -1,0 +1,75 @@
+package reports
+
+import (
+	"slices"
+
+	"github.com/kbench/kbench/internal/check"
+	"github.com/kbench/kbench/internal/rundir"
+	"github.com/kbench/kbench/internal/stats"
+)
+
+// Build makes the result document of one run out of what is known of it, what was judged, and its figures.
+func Build(m rundir.Meta, j check.Judgement, f stats.Figures) Document {
+	judged := BuildJudged(j, m.Clock.MeasureStart)
+	d := Document{
+		Version: 1, Scenario: m.Scenario, Cell: orEmptyMap(m.Cell), Repeat: m.Repeat, Seed: m.Seed,
+		AsExpected: j.AsExpected, Verdict: judged.Verdict, Guarantee: judged.Guarantee,
+		Cluster: cluster(m.Cluster), Client: libraries(m.Client), Machine: machine(m.Machine),
+		Counts: judged.Counts, Findings: judged.Findings, Faults: faults(m, j, f),
+		Latency: latencies(f), Throughput: throughput(f.Throughput),
+		Warnings: slices.Concat(m.Warnings, judged.Warnings, f.Warnings),
+	}
+	var notKnown []string
+	d.Thresholds, notKnown = evaluate(m.Thresholds, d)
+	d.Warnings = orEmpty(append(d.Warnings, notKnown...))
+	d.ExitCode = ExitCode(m.Stage, d.Verdict, d.AsExpected, missed(d.Thresholds) == 0)
+	return d
+}
+
+// BuildJudged makes the document of a judgement alone. start is where its times count from, ns on the history's clock.
+func BuildJudged(j check.Judgement, start int64) Judged {
+	c := j.Counts
+	judged := Judged{
+		Verdict: j.Verdict.String(),
+		Guarantee: Guarantee{
+			Name: known(j.Guarantee), Expected: known(j.Expected), Verdict: j.Verdict.String(), Scope: j.Scope, Reasons: orEmpty(j.Reasons),
+		},
+		Counts: Counts{
+			Sent: &c.Sent, Acked: &c.Acked, Indeterminate: &c.Indeterminate, Failed: &c.Failed, Read: &c.Read, Lost: &c.Lost, Duplicated: &c.Duplicated,
+		},
+		Findings: []Finding{},
+		Warnings: orEmpty(j.Warnings),
+	}
+	for _, f := range j.Findings {
+		judged.Findings = append(judged.Findings, finding(f, start))
+	}
+	return judged
+}
+
+func finding(f check.Finding, start int64) Finding {
+	out := Finding{Anomaly: f.Anomaly, Decides: f.Decides, Count: f.Count, Checked: f.Checked, Witnesses: []Witness{}}
+	for _, w := range f.Witnesses {
+		witness := Witness{Partition: w.Partition, Offset: w.Offset, Value: w.Value, During: w.During}
+		if w.At != nil {
+			witness.AtMs = ptrTo(toMs(*w.At - start))
+		}
+		out.Witnesses = append(out.Witnesses, witness)
+	}
+	return out
+}
+
+func faults(m rundir.Meta, j check.Judgement, f stats.Figures) []Fault {
+	out := []Fault{}
+	for i, happened := range m.Faults {
+		var cost stats.Outage
+		if i < len(f.Faults) {
+			cost = f.Faults[i].Outage
+		}
+		one := fault(happened, m.Clock.MeasureStart, cost)
+		if i < len(j.Faults) {
+			one.AtRisk, one.LossRateSeen95 = j.Faults[i].AtRisk, j.Faults[i].LossRate95
+		}
+		out = append(out, one)
+	}
+	return out
+}
