@@ -25,7 +25,7 @@ func start(t *testing.T, o Options) (*Cluster, *kgo.Client) {
 	}
 	t.Cleanup(func() { c.Close() })
 	cl, err := kgo.NewClient(kgo.SeedBrokers(c.Bootstrap()...), kgo.DefaultProduceTopic(topic), kgo.ConsumeTopics(topic),
-		kgo.ConsumerGroup("g"), kgo.MetadataMinAge(50*time.Millisecond), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+		kgo.ConsumerGroup("g"), kgo.MetadataMinAge(50*time.Millisecond), kgo.FetchMaxWait(100*time.Millisecond), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -198,6 +198,7 @@ func TestAFailedStartSaysWhyAndLeavesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := test.o
+			o.Shared = true // no waiting for another package's cluster within the limit
 			o.TempDir, o.Dir = t.TempDir(), t.TempDir()
 			o.CacheDir = cacheDir(t)
 			ctx, cancel := context.WithTimeout(t.Context(), test.limit)
@@ -251,7 +252,7 @@ func usesArchive(t *testing.T, pid int) {
 func TestNothingOutlivesItsStarter(t *testing.T) {
 	clustertest.Require(t)
 	temp := t.TempDir()
-	child := exec.CommandContext(limit(t, 2*time.Minute), os.Args[0], "-test.run=^$")
+	child := exec.CommandContext(limit(t, 5*time.Minute), os.Args[0], "-test.run=^$")
 	child.Env = append(os.Environ(), asChild+"="+temp)
 	child.Stderr = os.Stderr
 	out, err := child.StdoutPipe()
@@ -298,7 +299,7 @@ func runUntilKilled(temp string) {
 		pids = append(pids, st.Pid)
 	}
 	fail(json.NewEncoder(os.Stdout).Encode(map[string][]int{"pids": pids}))
-	time.Sleep(2 * time.Minute)
+	time.Sleep(5 * time.Minute)
 	os.Exit(1)
 }
 
