@@ -10,7 +10,7 @@ import (
 
 // Build makes the result document of one run out of what is known of it, what was judged, and its figures.
 func Build(m rundir.Meta, j check.Judgement, f stats.Figures) Document {
-	judged := BuildJudged(j, m.Clock.MeasureStart)
+	judged := Judge(j, m.Clock.MeasureStart)
 	d := Document{
 		Version: 1, Scenario: m.Scenario, Cell: orEmptyMap(m.Cell), Repeat: m.Repeat, Seed: m.Seed,
 		AsExpected: j.AsExpected, Verdict: judged.Verdict, Guarantee: judged.Guarantee,
@@ -26,8 +26,8 @@ func Build(m rundir.Meta, j check.Judgement, f stats.Figures) Document {
 	return d
 }
 
-// BuildJudged makes the document of a judgement alone. start is where its times count from, ns on the history's clock.
-func BuildJudged(j check.Judgement, start int64) Judged {
+// Judge makes the document of a judgement alone. start is where its times count from, ns on the history's clock.
+func Judge(j check.Judgement, start int64) Judged {
 	c := j.Counts
 	judged := Judged{
 		Verdict: j.Verdict.String(),
@@ -49,7 +49,7 @@ func BuildJudged(j check.Judgement, start int64) Judged {
 func finding(f check.Finding, start int64) Finding {
 	out := Finding{Anomaly: f.Anomaly, Decides: f.Decides, Count: f.Count, Checked: f.Checked, Witnesses: []Witness{}}
 	for _, w := range f.Witnesses {
-		witness := Witness{Partition: w.Partition, Offset: w.Offset, Value: w.Value, During: w.During}
+		witness := Witness{Partition: w.Partition, Offset: w.Offset, Value: w.Value, During: w.During, Detail: w.Detail}
 		if w.At != nil {
 			witness.AtMs = ptrTo(toMs(*w.At - start))
 		}
@@ -68,8 +68,20 @@ func faults(m rundir.Meta, j check.Judgement, f stats.Figures) []Fault {
 		one := fault(happened, m.Clock.MeasureStart, cost)
 		if i < len(j.Faults) {
 			one.AtRisk, one.LossRateSeen95 = j.Faults[i].AtRisk, j.Faults[i].LossRate95
+			one.Protection = union(one.Protection, j.Faults[i].Protection)
 		}
 		out = append(out, one)
 	}
 	return out
+}
+
+// union is a and what b has besides, in order.
+func union(a, b []string) []string {
+	all := slices.Clone(a)
+	for _, text := range b {
+		if !slices.Contains(all, text) {
+			all = append(all, text)
+		}
+	}
+	return all
 }

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+
+	"github.com/kbench/kbench/internal/stats"
 )
 
 // Document is the result document, version 1. Its schema is result.schema.json. What is not known is null.
@@ -111,6 +113,7 @@ type Witness struct {
 	Value     string `json:"value"`
 	AtMs      *int64 `json:"at_ms"`
 	During    string `json:"during"` // the fault in whose window it falls, "" for none
+	Detail    string `json:"-"`      // what is wrong there, for the text
 }
 
 // Fault as it happened, what showed that it bit, and what it cost.
@@ -125,6 +128,11 @@ type Fault struct {
 	RecoveredMs    *int64   `json:"recovered_ms"` // after the injection
 	AtRisk         *uint64  `json:"at_risk"`
 	LossRateSeen95 *float64 `json:"loss_rate_seen_95"`
+
+	// For the text: signs that the promise was defended, what went wrong with the fault, and what is behind the figures.
+	Protection []string     `json:"-"`
+	Problem    string       `json:"-"`
+	Outage     stats.Outage `json:"-"`
 }
 
 // Latencies of the measured part, and of the records intended before, during and after each fault.

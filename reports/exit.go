@@ -1,6 +1,9 @@
 package reports
 
-import "github.com/kbench/kbench/internal/rundir"
+import (
+	"github.com/kbench/kbench/internal/check"
+	"github.com/kbench/kbench/internal/rundir"
+)
 
 // Exit codes, as docs and scripts know them.
 const (
@@ -35,6 +38,11 @@ func ExitCode(stage rundir.Stage, verdict string, asExpected, thresholdsMet bool
 		codes = append(codes, ExitThreshold)
 	}
 	return CombinedExit(codes)
+}
+
+// JudgedExit is the exit code of a judgement alone: how the run ended and its thresholds are left aside.
+func JudgedExit(j check.Judgement) int {
+	return verdictExit(j.Verdict.String(), j.AsExpected && (j.Guarantee != "" || j.Verdict != check.Violated))
 }
 
 func verdictExit(verdict string, asExpected bool) int {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/kbench/kbench/internal/check"
 	"github.com/kbench/kbench/internal/rundir"
 )
 
@@ -88,6 +89,26 @@ func TestCombinedExit(t *testing.T) {
 	} {
 		if got := CombinedExit(r.codes); got != r.want {
 			t.Errorf("%v: exit %d, want %d", r.codes, got, r.want)
+		}
+	}
+}
+
+func TestJudgedExit(t *testing.T) {
+	for _, r := range []struct {
+		j    check.Judgement
+		want int
+	}{
+		{check.Judgement{}, 3},
+		{check.Judgement{AsExpected: true}, 3},
+		{check.Judgement{Guarantee: "exactly-once", Verdict: check.Holds, AsExpected: true}, 0},
+		{check.Judgement{Guarantee: "exactly-once", Verdict: check.Holds}, 1},
+		{check.Judgement{Guarantee: "exactly-once", Verdict: check.Violated, AsExpected: true}, 0},
+		{check.Judgement{Guarantee: "exactly-once", Verdict: check.Violated}, 1},
+		{check.Judgement{Verdict: check.Unjudged, AsExpected: true}, 0},
+		{check.Judgement{Verdict: check.Violated, AsExpected: true}, 1}, // nothing was claimed, so nothing was expected
+	} {
+		if got := JudgedExit(r.j); got != r.want {
+			t.Errorf("%q %v as expected %v: exit %d, want %d", r.j.Guarantee, r.j.Verdict, r.j.AsExpected, got, r.want)
 		}
 	}
 }

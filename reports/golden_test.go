@@ -42,7 +42,7 @@ func summarized(t *testing.T, s *synthetic, j check.Judgement) Summary {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Summary{Document: Build(s.meta, j, f), Meta: s.meta, Judgement: j, Figures: f, Dir: "kbench-runs/" + s.meta.Scenario}
+	return Summary{Document: Build(s.meta, j, f), Meta: s.meta, Dir: "kbench-runs/" + s.meta.Scenario}
 }
 
 const scope = "confluent-kafka-go 2.15.0 against Apache Kafka 4.3.1, read back by franz-go 1.22.2. Not excluded: loss of power, " +
@@ -66,7 +66,7 @@ func holds(t *testing.T) Summary {
 	})
 }
 
-func violatedAsExpected(t *testing.T) Summary {
+func followersPaused(t *testing.T) (*synthetic, check.Judgement) {
 	s := newSynthetic(t, "at-least-once-followers-paused-acks-1")
 	s.meta.Twin, s.meta.Judged.Acks, s.meta.Load.RatePerS = "at-least-once-followers-paused", "1", nil
 	s.meta.Expect = rundir.Expect{Violated: true, Anomalies: []string{"lost-write"}}
@@ -77,7 +77,7 @@ func violatedAsExpected(t *testing.T) Summary {
 	}
 	lost := check.Witness{Partition: "orders/0", Offset: ptr(int64(10)), Value: "p0/1/10", At: ptr(2502 * ms), During: "pause brokers 2 and 3",
 		Detail: "acknowledged at offset 10, which the log ends before"}
-	return summarized(t, s, check.Judgement{
+	return s, check.Judgement{
 		Guarantee: "at-least-once", Expected: "violated", Verdict: check.Violated, AsExpected: true, Scope: scope,
 		Reasons: []string{"lost-write decides against at-least-once"},
 		Counts:  check.Counts{Sent: 1010, Acked: 1010, Read: 10, Lost: 1000},
@@ -86,15 +86,19 @@ func violatedAsExpected(t *testing.T) Summary {
 			{Anomaly: "nonmonotonic-poll", Count: 2, Checked: 10, Witnesses: []check.Witness{{Value: "p0/1/3"}}},
 		},
 		Faults: []check.FaultJudgement{{AtRisk: ptr(uint64(1010))}, {}},
-	})
+	}
+}
+
+func violatedAsExpected(t *testing.T) Summary {
+	s, j := followersPaused(t)
+	return summarized(t, s, j)
 }
 
 func violated(t *testing.T) Summary {
-	s := violatedAsExpected(t)
-	s.Meta.Expect, s.Meta.Scenario = rundir.Expect{}, "my-cluster"
-	s.Judgement.Expected, s.Judgement.AsExpected = "holds", false
-	s.Document = Build(s.Meta, s.Judgement, s.Figures)
-	return s
+	s, j := followersPaused(t)
+	s.meta.Expect, s.meta.Scenario = rundir.Expect{}, "my-cluster"
+	j.Expected, j.AsExpected = "holds", false
+	return summarized(t, s, j)
 }
 
 func inconclusive(t *testing.T) Summary {
@@ -223,9 +227,9 @@ func TestSeveralRuns(t *testing.T) {
 }
 
 func TestJudgedText(t *testing.T) {
-	j := violatedAsExpected(t).Judgement
+	_, j := followersPaused(t)
 	var b bytes.Buffer
-	if err := JudgedText(&b, j, "history.jsonl", 2*sec, Style{}); err != nil {
+	if err := JudgedText(&b, Judge(j, 2*sec), "history.jsonl", Style{}); err != nil {
 		t.Fatal(err)
 	}
 	fits(t, b.String())

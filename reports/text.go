@@ -9,9 +9,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
-	"github.com/kbench/kbench/internal/check"
 	"github.com/kbench/kbench/internal/rundir"
-	"github.com/kbench/kbench/internal/stats"
 )
 
 // Verdicts as the result document spells them.
@@ -24,11 +22,9 @@ const (
 
 // Summary is what the text about one run draws on.
 type Summary struct {
-	Document  Document // Build's, of the three below
-	Meta      rundir.Meta
-	Judgement check.Judgement
-	Figures   stats.Figures
-	Dir       string // the run directory, as the reader would write it
+	Document Document // as Build made it
+	Meta     rundir.Meta
+	Dir      string // the run directory, as the reader would write it
 }
 
 // Text writes the summary of one run: the verdict first, then its faults and their cost, then latency, then what to do.
@@ -39,7 +35,7 @@ func Text(w io.Writer, s Summary, style Style) error {
 	s.faults(p)
 	s.latency(p)
 	s.throughput(p)
-	p.findings(s.Judgement.Findings, s.Meta.Clock.MeasureStart)
+	p.findings(s.Document.Findings)
 	s.next(p)
 	closing(p, s.Document.Warnings, s.Document.Guarantee.Scope)
 	p.WriteString("\n")
@@ -50,14 +46,14 @@ func Text(w io.Writer, s Summary, style Style) error {
 	return nil
 }
 
-// JudgedText writes what was found in any history, named by title. start is where its times count from, ns.
-func JudgedText(w io.Writer, j check.Judgement, title string, start int64, style Style) error {
-	p, d := &page{style: style}, BuildJudged(j, start)
-	p.WriteString(p.style.paint(verdictColor(d.Verdict, d.Verdict != Violated), strings.ToUpper(d.Verdict)) + ": " + title + "\n")
-	p.promise(d.Verdict, d.Guarantee.Name, d.Counts)
-	reasons(p, j.Reasons)
-	p.findings(j.Findings, start)
-	closing(p, j.Warnings, j.Scope)
+// JudgedText writes a judgement alone, of the history that title names.
+func JudgedText(w io.Writer, j Judged, title string, style Style) error {
+	p := &page{style: style}
+	p.WriteString(p.style.paint(verdictColor(j.Verdict, j.Verdict != Violated), strings.ToUpper(j.Verdict)) + ": " + title + "\n")
+	p.promise(j.Verdict, j.Guarantee.Name, j.Counts)
+	reasons(p, j.Guarantee.Reasons)
+	p.findings(j.Findings)
+	closing(p, j.Warnings, j.Guarantee.Scope)
 	if _, err := io.WriteString(w, p.String()); err != nil {
 		return fmt.Errorf("write the judgement: %w", err)
 	}
@@ -237,33 +233,15 @@ func (s Summary) faults(p *page) {
 			p.labelled("     ", "no evidence", p.style.paint(red, "that it bit: it proves nothing"))
 		}
 		p.labelled("     ", "seen", f.Evidence...)
-		p.labelled("     ", "protected", s.protection(i)...)
-		if i < len(s.Meta.Faults) {
-			if problem := s.Meta.Faults[i].Error; problem != "" {
-				p.labelled("     ", "problem", problem)
-			}
+		p.labelled("     ", "protected", f.Protection...)
+		if f.Problem != "" {
+			p.labelled("     ", "problem", f.Problem)
 		}
-		p.labelled("     ", "cost", s.cost(i))
+		p.labelled("     ", "cost", cost(f))
 		if risk := atRisk(f); risk != "" {
 			p.labelled("     ", "at risk", risk)
 		}
 	}
-}
-
-// protection is what showed that the promise was defended: to the cluster while it ran, and in the history.
-func (s Summary) protection(fault int) []string {
-	var signs []string
-	if fault < len(s.Meta.Faults) {
-		signs = append(signs, s.Meta.Faults[fault].Protection...)
-	}
-	if fault < len(s.Judgement.Faults) {
-		for _, sign := range s.Judgement.Faults[fault].Protection {
-			if !slices.Contains(signs, sign) {
-				signs = append(signs, sign)
-			}
-		}
-	}
-	return signs
 }
 
 func when(f Fault) string {
@@ -275,21 +253,16 @@ func when(f Fault) string {
 }
 
 // cost is what a fault did to availability.
-func (s Summary) cost(i int) string {
-	f := s.Document.Faults[i]
-	var outage stats.Outage
-	if i < len(s.Figures.Faults) {
-		outage = s.Figures.Faults[i].Outage
-	}
+func cost(f Fault) string {
 	if f.UnavailableMs == nil {
 		return "unavailability not known: nothing was sent meanwhile, or nobody can tell to which partition"
 	}
 	text := "up to " + millis(f.UnavailableMs) + " without an ok send"
-	if outage.Partition != "" {
-		text += " (" + outage.Partition + ")"
+	if f.Outage.Partition != "" {
+		text += " (" + f.Outage.Partition + ")"
 	}
 	switch {
-	case outage.NeverRecovered:
+	case f.Outage.NeverRecovered:
 		return text + "; sends NEVER RECOVERED"
 	case f.RecoveredMs == nil:
 		return text + "; recovery was not seen"
@@ -369,8 +342,8 @@ func (s Summary) throughput(p *page) {
 	p.line("  ", text)
 }
 
-// findings lists what was found; those that decide come first. Times count from start.
-func (p *page) findings(all []check.Finding, start int64) {
+// findings lists what was found; those that decide come first.
+func (p *page) findings(all []Finding) {
 	if len(all) == 0 {
 		return
 	}
@@ -382,16 +355,16 @@ func (p *page) findings(all []check.Finding, start int64) {
 		}
 		p.line("  ", fmt.Sprintf("%s: %s of %s checked (%s)", f.Anomaly, humanize.Comma(int64(f.Count)), humanize.Comma(int64(f.Checked)), weight))
 		if f.Decides {
-			p.witnesses(f.Witnesses, start)
+			p.witnesses(f.Witnesses)
 		}
 	}
 }
 
 // witnesses shows the first few of a finding; the result document has them all.
-func (p *page) witnesses(all []check.Witness, start int64) {
+func (p *page) witnesses(all []Witness) {
 	const shown = 3
 	for _, w := range all[:min(shown, len(all))] {
-		p.line("      ", place(w, start))
+		p.line("      ", w.place())
 	}
 	if len(all) > shown {
 		p.line("      ", fmt.Sprintf("… %d more witnesses are in the result document (--json)", len(all)-shown))
@@ -399,7 +372,7 @@ func (p *page) witnesses(all []check.Witness, start int64) {
 }
 
 // place is where a witness can be looked up, and what is wrong there.
-func place(w check.Witness, start int64) string {
+func (w Witness) place() string {
 	parts := []string{}
 	if w.Value != "" {
 		parts = append(parts, w.Value)
@@ -410,8 +383,8 @@ func place(w check.Witness, start int64) string {
 	if w.Offset != nil {
 		parts = append(parts, fmt.Sprintf("offset %d", *w.Offset))
 	}
-	if w.At != nil {
-		parts = append(parts, "at "+clock(toMs(*w.At-start)))
+	if w.AtMs != nil {
+		parts = append(parts, "at "+clock(*w.AtMs))
 	}
 	if w.During != "" {
 		parts = append(parts, "during "+w.During)

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kbench/kbench/internal/check"
-	"github.com/kbench/kbench/internal/history"
 	"github.com/kbench/kbench/internal/rundir"
 	"github.com/kbench/kbench/internal/stats"
 	"github.com/kbench/kbench/reports"
@@ -40,15 +39,11 @@ func summarize(dir string) (reports.Summary, error) {
 	if err != nil {
 		return reports.Summary{}, fmt.Errorf("judge %s: %w", dir, err)
 	}
-	var figures stats.Figures
-	h, err := history.Open(filepath.Join(dir, rundir.HistoryDir))
-	if err == nil {
-		figures, err = stats.Compute(h, h.Header, meta)
-	}
+	figures, err := stats.Dir(dir)
 	if err != nil {
 		return reports.Summary{}, fmt.Errorf("measure %s: %w", dir, err)
 	}
-	return reports.Summary{Document: reports.Build(meta, judgement, figures), Meta: meta, Figures: figures, Dir: dir}, nil
+	return reports.Summary{Document: reports.Build(meta, judgement, figures), Meta: meta, Dir: dir}, nil
 }
 
 // style is how text looks on w: in colour on a terminal, unless NO_COLOR is set.
@@ -85,23 +80,24 @@ func (a *app) checkFile(path string, asJSON bool) error {
 	if err != nil {
 		return usage(fmt.Errorf("%s: %w", path, err))
 	}
-	return a.printJudged(path, judgement, asJSON)
+	return a.printJudged(path, rundir.Meta{Stage: rundir.Complete}, judgement, asJSON)
 }
 
 func (a *app) checkDir(dir string, asJSON bool) error {
-	if _, err := rundir.Load(dir); err != nil {
+	meta, err := rundir.Load(dir)
+	if err != nil {
 		return usage(fmt.Errorf("%s is no run directory: %w", dir, err))
 	}
 	judgement, err := check.Dir(dir)
 	if err != nil {
 		return &exitError{reports.ExitInconclusive, err}
 	}
-	return a.printJudged(dir, judgement, asJSON)
+	return a.printJudged(dir, meta, judgement, asJSON)
 }
 
-func (a *app) printJudged(title string, judgement check.Judgement, asJSON bool) error {
-	judged := reports.Judge(judgement)
-	a.exit = reports.JudgedExit(judgement)
+func (a *app) printJudged(title string, meta rundir.Meta, judgement check.Judgement, asJSON bool) error {
+	judged := reports.Judge(judgement, meta.Clock.MeasureStart)
+	a.exit = reports.ExitCode(meta.Stage, judged.Verdict, judgement.AsExpected, true)
 	if asJSON {
 		return reports.WriteJSON(a.out, judged)
 	}
