@@ -17,6 +17,9 @@ type Env struct {
 	Workers Workers
 	Load    Load
 
+	Topics []string          // logical names of the run's topics, which are watched for evidence; those that faults name are too
+	Groups map[string]string // logical group of a role's workers, where they are members of one
+
 	Physical      func(topic string) string
 	Group         func(group string) string
 	Transactional func(id string) string
@@ -24,7 +27,7 @@ type Env struct {
 	Now  func() int64                      // ns on the run's clock
 	Note func(format string, args ...any)  // progress, one line
 	Fail func(fault string, problem error) // a problem that makes the run inconclusive
-	Save func(undo []Undo) error           // writes the journal of what is not healed yet, before each change
+	Save func(undo []Undo) error           // writes the journal of what is not healed yet, before each change; see SaveJournal
 }
 
 // Load is what a run's producers and consumers tell and can be told.
@@ -59,15 +62,6 @@ type Workers interface {
 	Held(role string, n int) (point string, records int)
 	// Counters of a worker: sent, acked, polled, processed, committed, fenced, aborted, …
 	Counters(role string, n int) map[string]uint64
-}
-
-// Undo is plain data that heals one change. It is journalled before the change is made.
-type Undo struct {
-	Do     string `json:"do"`     // start, resume, unfilter, resume-worker, start-worker, release-worker
-	Node   int32  `json:"node"`   // start, resume
-	Role   string `json:"role"`   // workers
-	Worker int    `json:"worker"` // workers
-	Pid    int    `json:"pid"`    // the process as it was, for healing after a crash of kbench
 }
 
 // Evidence is what the cluster or the system showed.

@@ -1,0 +1,215 @@
+package faults
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand"
+	"slices"
+	"strings"
+
+	"github.com/kbench/kbench/internal/client"
+	"github.com/kbench/kbench/internal/rundir"
+	"github.com/kbench/kbench/scenarios"
+)
+
+// Injection is one fault on its way: whom it hurts, what heals it, and what has been seen of it. Its fields belong to
+// the runner's lock.
+type Injection struct {
+	Env
+	run *runner
+
+	rec       rundir.Fault
+	victims   []victim
+	leads     []client.Partition // aimed at by their leader, which therefore has to move
+	moved     bool               // one of them did
+	orphans   map[client.Partition]bool
+	fences    map[victim]uint64 // the workers' counters of having been fenced
+	filtering *filtering
+	healing   Evidence // what was seen while healing
+	own       Evidence // what Inject saw
+	watched   Evidence // what the runner saw
+}
+
+// Aim finds who is meant, now.
+func (in *Injection) Aim(ctx context.Context, t scenarios.Target, rng *rand.Rand) ([]victim, error) {
+	a, err := in.run.aim(ctx, t, rng)
+	if err != nil {
+		return nil, fmt.Errorf("who is %s: %w", t, err)
+	}
+	names := make([]string, len(a.victims))
+	for i, v := range a.victims {
+		names[i] = in.run.name(v)
+	}
+	in.target(strings.Join(names, ", "))
+	in.run.mu.Lock()
+	defer in.run.mu.Unlock()
+	in.victims, in.leads = a.victims, a.leads
+	in.rec.Partitions = in.run.seen.touching(a.victims)
+	for _, v := range a.victims {
+		if v.role != "" {
+			in.fences[v] = in.Workers.Counters(v.role, int(v.n))["fenced"]
+		}
+	}
+	return a.victims, nil
+}
+
+// touching are the partitions that the nodes have replicas of; nil where that is all of them, or not known.
+func (v view) touching(victims []victim) []string {
+	var names []string
+	for _, p := range v.sorted() {
+		for _, who := range victims {
+			if who.role == "" && slices.Contains(v.partitions[p].Replicas, who.n) {
+				names = append(names, partitionName(p))
+				break
+			}
+		}
+	}
+	if len(names) == len(v.partitions) {
+		return nil
+	}
+	return names
+}
+
+func (in *Injection) target(name string) {
+	in.run.mu.Lock()
+	defer in.run.mu.Unlock()
+	in.rec.Target = name
+}
+
+// blow is one thing done to each victim.
+type blow struct {
+	act   func(hands, context.Context, victim) error
+	shows string // the state that the system must show afterwards
+	undo  string
+}
+
+// strike journals, hurts and looks. It has bitten where the system shows every victim in the state that was meant.
+func (in *Injection) strike(ctx context.Context, victims []victim, b blow) (Evidence, error) {
+	h := hands{in.Env}
+	pids := map[victim]int{}
+	for _, v := range victims {
+		state, pid, err := h.state(v)
+		if err != nil {
+			return Evidence{}, err
+		}
+		if state == b.shows {
+			return Evidence{}, fmt.Errorf("%s is %s already", in.run.name(v), state)
+		}
+		pids[v] = pid
+		in.before(undoFor(b.undo, v, pid))
+	}
+	if err := in.journalled(); err != nil {
+		return Evidence{}, err
+	}
+	in.struck()
+	for _, v := range victims {
+		if err := b.act(h, ctx, v); err != nil {
+			return Evidence{}, fmt.Errorf("%s: %w", in.run.name(v), err)
+		}
+	}
+	return in.shown(victims, b.shows, pids)
+}
+
+// shown is the system's word on what became of the victims.
+func (in *Injection) shown(victims []victim, state string, pids map[victim]int) (Evidence, error) {
+	e := Evidence{Bit: len(victims) > 0}
+	for _, v := range victims {
+		now, _, err := hands{in.Env}.state(v)
+		if err != nil {
+			return Evidence{}, err
+		}
+		switch {
+		case now == stateDetached:
+			e.Lines = append(e.Lines, in.run.name(v)+" is detached from its clients (simulated: no process died)")
+		case now == state:
+			e.Lines = append(e.Lines, fmt.Sprintf("process %d of %s is %s", pids[v], in.run.name(v), now))
+		default:
+			e.Bit = false
+			e.Lines = append(e.Lines, fmt.Sprintf("process %d of %s is %s, not %s", pids[v], in.run.name(v), now, state))
+		}
+	}
+	return e, nil
+}
+
+// struck notes the moment in which the fault begins.
+func (in *Injection) struck() {
+	in.run.mu.Lock()
+	if in.rec.At == 0 {
+		in.rec.At = in.Now()
+	}
+	in.run.mu.Unlock()
+	in.run.poke()
+	in.run.tell()
+}
+
+// before adds to what has to be healed; journalled writes it down. Both come before the change.
+func (in *Injection) before(u Undo) {
+	in.run.mu.Lock()
+	defer in.run.mu.Unlock()
+	in.run.pending = append(in.run.pending, pending{u, in})
+}
+
+func (in *Injection) journalled() error { return in.run.saveJournal() }
+
+// heal undoes what this injection has done and is not healed yet, last first, or only what the filter wants.
+func (in *Injection) heal(ctx context.Context, wanted func(Undo) bool) error {
+	return in.run.heal(ctx, func(p pending) bool { return p.by == in && (wanted == nil || wanted(p.undo)) })
+}
+
+// evidence so far. A fault aimed at a leader has bitten only once the cluster shows that it led no more.
+func (in *Injection) evidence() Evidence {
+	var e Evidence
+	for _, part := range []Evidence{in.own, in.watched, in.healing} {
+		e.Lines = append(e.Lines, part.Lines...)
+		e.Protection = append(e.Protection, part.Protection...)
+	}
+	e.Bit = in.own.Bit
+	if in.filtering != nil {
+		caught := in.filtering.caught(in.run.logical)
+		e.Bit = caught.Bit
+		e.Lines = append(e.Lines, caught.Lines...)
+		e.Protection = append(e.Protection, caught.Protection...)
+	}
+	return e
+}
+
+// mustMove tells whether a leader that was taken down has yet to be seen replaced.
+func (in *Injection) mustMove() bool {
+	return len(in.leads) > 0 && !in.moved && in.rec.Name != "pause"
+}
+
+// record is the fault as the run directory has it.
+func (in *Injection) record() rundir.Fault {
+	rec := in.rec
+	e := in.evidence()
+	if in.mustMove() && e.Bit {
+		e.Bit = false
+		e.Lines = append(e.Lines, fmt.Sprintf("the leader of %s was not seen to move", partitionName(in.leads[0])))
+	}
+	e.Lines, e.Protection = capped(e.Lines), capped(e.Protection)
+	e.Into(&rec)
+	return rec
+}
+
+func capped(lines []string) []string {
+	if len(lines) <= maxLines {
+		return lines
+	}
+	return append(slices.Clone(lines[:maxLines]), fmt.Sprintf("and %d more", len(lines)-maxLines))
+}
+
+// failed notes why the fault could not be done, or healed.
+func (in *Injection) failed(err error) {
+	in.run.mu.Lock()
+	in.rec.Error = errors.Join(asError(in.rec.Error), err).Error()
+	in.run.mu.Unlock()
+	in.run.tell()
+}
+
+func asError(text string) error {
+	if text == "" {
+		return nil
+	}
+	return errors.New(text)
+}
