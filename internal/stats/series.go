@@ -25,7 +25,6 @@ type Point struct {
 // series gathers a Series. It keeps one coarse histogram a step, about 27 KB.
 type series struct {
 	from, step int64
-	most       int
 	points     []Point
 	response   []Histogram
 }
