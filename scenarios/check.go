@@ -117,8 +117,8 @@ func (c *checker) topicsFit() {
 			if _, own := t.Config["min.insync.replicas"]; own {
 				at = path + ".config.min.insync.replicas"
 			}
-			c.say(at, fmt.Sprintf("at most %d, or more replicas", t.Replication),
-				"%s has %d replicas, of which min.insync.replicas wants %d: every acks=all send would be refused", t.Name, t.Replication, in)
+			c.say(at, fmt.Sprintf("at most %d, or a higher replication", t.Replication),
+				"%s has replication %d, less than min.insync.replicas=%d: every acks=all send would be refused", t.Name, t.Replication, in)
 		}
 		if most := c.s.TopicConfig(t)["max.message.bytes"]; most != "" && atoi(most) < int64(c.s.Load.Record.Size) {
 			c.say("load.record.size", "", "topic %s takes records of at most %s bytes (max.message.bytes)", t.Name, most)
@@ -149,14 +149,11 @@ func setting(of map[string]string, role settings.Role, name string) string {
 	return known.Default
 }
 
-// Idempotent tells whether a producer with these settings is: as in Kafka's own client, it is by default, and stops
+// Idempotent tells whether a producer with these settings is: as with Kafka's own client, it is by default, and stops
 // being so where acks or retries contradict it and it was not asked for by name.
 func Idempotent(client map[string]string) bool {
-	if v, ok := client["enable.idempotence"]; ok {
-		return v == "true"
-	}
-	return setting(client, settings.Producer, "acks") == "all" && setting(client, settings.Producer, "retries") != "0" &&
-		atoi(setting(client, settings.Producer, "max.in.flight.requests.per.connection")) <= 5
+	full, err := settings.Resolve(settings.Producer, client)
+	return err == nil && full["enable.idempotence"] == "true"
 }
 
 func (c *checker) producersFit() {
@@ -171,6 +168,7 @@ func (c *checker) producersFit() {
 
 // producerFits finds settings that Kafka's own producer refuses beside each other.
 func (c *checker) producerFits(path string, client map[string]string, transactional bool) {
+	before := len(c.problems)
 	get := func(name string) string { return setting(client, settings.Producer, name) }
 	asked := client["enable.idempotence"]
 	if transactional && asked == "false" {
@@ -187,16 +185,17 @@ func (c *checker) producerFits(path string, client map[string]string, transactio
 		if get("retries") == "0" {
 			c.say(path+".retries", "leave it out, or enable.idempotence: false", "%s needs retries", why)
 		}
-		if n := get("max.in.flight.requests.per.connection"); atoi(n) > 5 {
-			c.say(path+".max.in.flight.requests.per.connection", "at most 5, or enable.idempotence: false", "%s keeps at most 5 requests in flight, found %s", why, n)
-		}
 	}
-	if total := atoi(get("linger.ms")) + atoi(get("request.timeout.ms")); atoi(get("delivery.timeout.ms")) < total {
-		at := path + ".delivery.timeout.ms"
-		if _, ok := client["delivery.timeout.ms"]; !ok {
-			at = path + ".request.timeout.ms"
-		}
-		c.say(at, fmt.Sprintf("delivery.timeout.ms: %d or more", total), "delivery.timeout.ms=%s is less than linger.ms + request.timeout.ms", get("delivery.timeout.ms"))
+	if n := get("max.in.flight.requests.per.connection"); asked != "false" && get("acks") == "all" && get("retries") != "0" && atoi(n) > settings.IdempotenceInFlight {
+		c.say(path+".max.in.flight.requests.per.connection", "at most 5, or enable.idempotence: false",
+			"an idempotent producer keeps at most %d requests in flight, found %s", settings.IdempotenceInFlight, n)
+	}
+	if total := atoi(get("linger.ms")) + atoi(get("request.timeout.ms")); client["delivery.timeout.ms"] != "" && atoi(get("delivery.timeout.ms")) < total {
+		c.say(path+".delivery.timeout.ms", fmt.Sprintf("delivery.timeout.ms: %d or more", total),
+			"delivery.timeout.ms=%s is less than linger.ms + request.timeout.ms", get("delivery.timeout.ms"))
+	}
+	if _, err := settings.Resolve(settings.Producer, client); err != nil && len(c.problems) == before {
+		c.say(path, "", "%v", err)
 	}
 }
 
@@ -231,6 +230,9 @@ func (c *checker) sessionFits(path string, consumer map[string]string) {
 		least = atoi(v)
 	}
 	at := path + ".session.timeout.ms"
+	if consumer["group.protocol"] == "consumer" {
+		return // the brokers rule the time-outs of these groups (KIP-848)
+	}
 	if session < least && !c.broken("cluster.config") {
 		c.say(at, fmt.Sprintf("cluster: {config: {group.min.session.timeout.ms: %d}}", session),
 			"the brokers refuse sessions below group.min.session.timeout.ms=%d", least)
@@ -240,6 +242,8 @@ func (c *checker) sessionFits(path string, consumer map[string]string) {
 	}
 	if beat := atoi(setting(consumer, settings.Consumer, "heartbeat.interval.ms")); beat >= session {
 		c.say(at, fmt.Sprintf("heartbeat.interval.ms: %d", max(1, session/3)), "heartbeat.interval.ms=%d must be less than session.timeout.ms=%d", beat, session)
+	} else if _, err := settings.Resolve(settings.Consumer, consumer); err != nil {
+		c.say(path, "", "%v", err)
 	}
 }
 
@@ -270,10 +274,10 @@ func (c *checker) processorFits() {
 	if p.Start != nil {
 		together = len(p.Start)
 	}
-	switch {
-	case p.Transactional != "" && !strings.Contains(p.Transactional, "{instance}") && together > 1:
+	if p.Transactional != "" && !strings.Contains(p.Transactional, "{instance}") && together > 1 {
 		c.say("processor.transactional.id", "write '"+p.Transactional+"-{instance}', or start: [0]", "%d processors that start together with one transactional id fence each other", together)
-	case p.Assignment == "manual" && p.Generation:
+	}
+	if p.Assignment == "manual" && p.Generation {
 		c.say("processor.generation", "generation: false", "with assignment: manual there is no group membership that could have a generation")
 	}
 }
@@ -298,7 +302,7 @@ func (c *checker) faultTimes() {
 			c.say(path+".for", "at most "+brief(length), "the fault lasts longer than the load (%s)", brief(length))
 		case f.At.When != nil:
 		case f.At.After >= length:
-			c.say(path+".at", "at most "+brief(length)+", or a longer load.duration", "the load is over after %s, before the fault", brief(length))
+			c.say(path+".at", "before "+brief(length)+", or a longer load.duration", "the load is over after %s, before the fault", brief(length))
 		case f.At.After+f.For > length:
 			c.say(path+".for", "at most "+brief(length-f.At.After)+", or a longer load.duration",
 				"the fault lasts from %s to %s, but the load ends at %s", brief(f.At.After), brief(f.At.After+f.For), brief(length))

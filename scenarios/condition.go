@@ -130,7 +130,11 @@ func (out *Condition) compare(c call, f function) error {
 		if f.form == asksCount {
 			example = c.name + "(5000)"
 		}
-		return wrong("such as "+example, "expected a comparison (<, <=, =, !=, >=, >) after %s, found %q", c.name, c.rest).at(c.restAt)
+		found := "nothing"
+		if c.rest != "" {
+			found = strconv.Quote(c.rest)
+		}
+		return wrong("such as "+example, "expected a comparison (<, <=, =, !=, >=, >) after %s, found %s", c.name, found).at(c.restAt)
 	}
 	op := operators[at]
 	value := strings.TrimSpace(c.rest[len(op):])

@@ -266,6 +266,12 @@ func choice[T ~string](d *decoder, to *T, words ...T) reader {
 		if near := nearest(n.text, names); near != "" && n.text != "" {
 			hint = "did you mean " + near + "?"
 		}
+		if len(names) > 8 {
+			if hint == "" {
+				hint = "known: " + strings.Join(names, ", ")
+			}
+			return "", wrong(hint, "unknown name %s", n.found())
+		}
 		return "", wrong(hint, "expected %s, found %s", orList(names), n.found())
 	})
 }

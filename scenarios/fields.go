@@ -275,6 +275,8 @@ func (d *decoder) payload(to *RecordSpec) reader {
 			}
 		case c.name == "file" && c.brackets && c.rest == "":
 			to.Payload, to.PayloadFile = "file", arg
+		case c.name == "file":
+			d.complain(n.place, path, "write file(path)", "which file? found %q", n.text)
 		default:
 			d.complain(n.place, path, didYouMean(c.name, []string{"random", "compressible", "file"}), "expected random, compressible(share) or file(path), found %q", n.text)
 		}
@@ -303,8 +305,8 @@ func (d *decoder) setting(of scope, to *map[string]string) func(entry, string) {
 			d.complain(e.value.place, path, "", "expected a value, found %s", e.value.found())
 			return
 		}
-		if r := reservedSetting(of, e.key); r != "" {
-			d.complain(e.at, path, r, "%s is kbench's own to set", e.key)
+		if r := reservedSetting(of, e.key, strings.HasPrefix(path, "processor")); r != "" {
+			d.complain(e.at, path, r, "%s follows from other fields", e.key)
 			return
 		}
 		value, err := of.parse(e.key, e.value.text)
@@ -329,12 +331,25 @@ func unnamed(err error, name string) error {
 	if errors.As(err, &m) {
 		return wrong(m.hint, "%s", strings.TrimPrefix(m.message, name+": "))
 	}
-	return wrong("", "%s", strings.TrimPrefix(err.Error(), name+": "))
+	message := strings.TrimPrefix(err.Error(), name+": ")
+	if m := wanted.FindStringSubmatch(message); m != nil {
+		message = "expected " + m[2] + ", found " + m[1]
+	}
+	return wrong("", "%s", message)
 }
 
+// wanted is how package settings says what a value should be.
+var wanted = regexp.MustCompile(`^("(?:[^"\\]|\\.)*"): want (.*)$`)
+
 // reservedSetting says what to write instead of a setting that follows from other fields.
-func reservedSetting(of scope, name string) string {
+func reservedSetting(of scope, name string, processor bool) string {
 	switch {
+	case processor && name == "transactional.id":
+		return "write processor: {transactional.id: ID}"
+	case processor && name == "group.id":
+		return "write processor: {group: NAME}"
+	case processor && name == "enable.auto.commit":
+		return "leave it out: a processor commits offsets with its outputs"
 	case of == ofConsumers && name == "group.id":
 		return "write consumer: {group: NAME}"
 	case of == ofConsumers && name == "enable.auto.commit":

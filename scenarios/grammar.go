@@ -29,7 +29,7 @@ func parseCall(s string) (call, error) {
 	if strings.HasPrefix(rest, "(") {
 		end := closing(rest)
 		if end < 0 {
-			return call{}, wrong("", "the bracket is not closed in %q", s).at(len(head))
+			return call{}, wrong("within {...} a value with a comma needs quotes", "the bracket is not closed in %q", s).at(len(head))
 		}
 		c.brackets = true
 		c.args = splitArgs(rest[1:end])
@@ -200,14 +200,20 @@ func (c call) coordinator() (kind, name string, err error) {
 }
 
 func didYouMeanForm(name string) string {
-	var names []string
-	for _, f := range targetForms {
-		names = append(names, callName.FindString(f))
-	}
-	if n := nearest(name, names); n != "" {
-		return didYouMean(name, names)
+	if near := nearestForm(name); near != "" {
+		return near
 	}
 	return "known: " + strings.Join(targetForms, ", ")
+}
+
+// nearestForm suggests the form of target that was probably meant, "" where none is near.
+func nearestForm(name string) string {
+	for _, form := range targetForms {
+		if head := callName.FindString(form); nearest(name, []string{head}) != "" && head != "a" {
+			return "did you mean " + form + "?"
+		}
+	}
+	return ""
 }
 
 // String writes the target as ParseTarget reads it.

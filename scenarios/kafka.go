@@ -3,6 +3,8 @@ package scenarios
 import (
 	_ "embed"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -43,6 +45,9 @@ func (s scope) parse(name, value string) (string, error) {
 		if !ok {
 			return "", s.unknown(name)
 		}
+		if kafka := known.Kafka(role); kafka != name && slices.Contains(deciding(), kafka) {
+			return "", wrong("write "+kafka, "decides about the guarantee, and has to be given by Kafka's name")
+		}
 		return settings.Parse(known, value)
 	}
 	kind, ok := s.configs()[name]
@@ -50,6 +55,12 @@ func (s scope) parse(name, value string) (string, error) {
 		return "", s.unknown(name)
 	}
 	return parseConfig(name, kind, value)
+}
+
+// deciding are the client settings that promises are derived from. Under another name they would go unseen.
+func deciding() []string {
+	return []string{"acks", "enable.idempotence", "retries", "max.in.flight.requests.per.connection", "transactional.id",
+		"isolation.level", "auto.offset.reset", "enable.auto.commit", "group.id"}
 }
 
 // knows tells whether there is a setting of that name.
@@ -68,11 +79,9 @@ func (s scope) unknown(name string) error {
 			return wrong("", "%s is a %s setting, not a %s's", name, other, s)
 		}
 	}
-	near := ""
-	if role := s.clientRole(); role != 0 {
+	near := nearest(name, s.names())
+	if role := s.clientRole(); role != 0 && near == "" {
 		near = settings.Nearest(role, name)
-	} else {
-		near = nearest(name, s.names())
 	}
 	if near != "" {
 		near = "did you mean " + near + "?"
@@ -91,10 +100,7 @@ func (s scope) names() []string {
 		}
 		return names
 	}
-	for name := range s.configs() {
-		names = append(names, name)
-	}
-	return names
+	return slices.Sorted(maps.Keys(s.configs()))
 }
 
 // configs are the types of the settings of brokers or topics by name.

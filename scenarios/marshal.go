@@ -20,7 +20,9 @@ func Marshal(s Scenario) []byte {
 		m.add("expect", s.Expect.yaml())
 	}
 	m.text("twin", s.Twin)
-	m.add("clusters", s.Clusters)
+	if !slices.Equal(s.Clusters, s.shownBy()) {
+		m.add("clusters", s.Clusters)
+	}
 	m.add("cluster", s.Cluster.yaml())
 	m.add("topics", each(s.Topics, Topic.yaml))
 	m.add("load", s.Load.yaml(len(s.Steps) > 0))

@@ -6,6 +6,9 @@ import "strings"
 func nearest(name string, known []string) string {
 	best, least := "", len([]rune(name))/3+2
 	for _, k := range known {
+		if len(name) >= 3 && strings.HasPrefix(k, name) && len(k) > len(name) && (k[len(name)] == '.' || k[len(name)] == '-') {
+			return k // linger for linger.ms, after for after-processing
+		}
 		if d := distance(strings.ToLower(name), strings.ToLower(k)); d < least {
 			best, least = k, d
 		}

@@ -1,7 +1,5 @@
 package scenarios
 
-import "strings"
-
 // walk follows the steps in their order and knows what they have done so far.
 type walk struct {
 	*checker
@@ -96,7 +94,10 @@ func (w *walk) known(at, name string) Target {
 	if !ok {
 		hint := didYouMean(name, w.order)
 		if hint == "" {
-			hint = "give the name first, such as {pause: followers(orders/0), as: " + name + "}; or a target: " + strings.Join(targetForms, ", ")
+			hint = nearestForm(name)
+		}
+		if hint == "" {
+			hint = "give the name first, such as {pause: followers(orders/0), as: " + name + "}"
 		}
 		w.say(at, hint, "no step before this one gave anything the name %s", name)
 	}

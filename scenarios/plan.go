@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -91,7 +92,9 @@ func axes(root *node) []axis {
 		for _, v := range e.value.items {
 			a.values = append(a.values, unquoted(v))
 		}
-		all = append(all, a)
+		if len(a.values) > 0 { // an axis without values is a problem of its own, not a matrix without cells
+			all = append(all, a)
+		}
 	}
 	return all
 }
@@ -112,10 +115,10 @@ func unquoted(v *node) *node {
 
 // cell is one combination of the matrix's values.
 type cell struct {
-	root    *node // without the matrix
-	values  map[string]string
-	text    string // client.acks=1, load.rate=100/s
-	mistake *Problem
+	root     *node // without the matrix
+	values   map[string]string
+	text     string   // client.acks=1, load.rate=100/s
+	mistakes Problems // paths that lead nowhere
 }
 
 // cells of the matrix; without one there is one cell. The last axis changes fastest.
@@ -135,7 +138,7 @@ func cells(root *node) []cell {
 
 // and is the cell with one more value.
 func (c cell) and(a axis, v *node) cell {
-	next := cell{root: c.root, values: map[string]string{a.path: v.text}, mistake: c.mistake}
+	next := cell{root: c.root, values: map[string]string{a.path: v.text}, mistakes: slices.Clone(c.mistakes)}
 	for path, value := range c.values {
 		next.values[path] = value
 	}
@@ -143,7 +146,7 @@ func (c cell) and(a axis, v *node) cell {
 	changed, m := replace(c.root, segments(a.path), a.at, v)
 	if m != nil {
 		p := a.at.problem("matrix."+a.path, m.hint, m.message)
-		next.mistake = &p
+		next.mistakes = append(next.mistakes, p)
 		return next
 	}
 	next.root = changed
@@ -152,10 +155,8 @@ func (c cell) and(a axis, v *node) cell {
 
 // run reads and checks the cell's scenario.
 func (c cell) run() (Run, Problems) {
-	if c.mistake != nil {
-		return Run{}, Problems{*c.mistake}
-	}
 	s, problems := build(c.root, false)
+	problems = append(c.mistakes, problems...)
 	run := Run{Scenario: s, Cell: c.values}
 	p := PromiseOf(s, s.Guarantee)
 	if s.Guarantee == Unjudged || s.Expect.Violated || p.Given() {
@@ -170,26 +171,36 @@ func (c cell) run() (Run, Problems) {
 func cellProblems(root *node, known Problems) Problems {
 	count := 1
 	for _, a := range axes(root) {
-		if count *= max(1, len(a.values)); count > mostRuns {
+		if count *= len(a.values); count > mostRuns {
 			return Problems{root.get("matrix").problem("matrix", "", fmt.Sprintf("more than %d cells", mostRuns))}
 		}
 	}
-	if count == 1 && len(axes(root)) == 0 {
+	if len(axes(root)) == 0 {
 		return nil
 	}
 	seen := map[Problem]bool{}
 	for _, p := range known {
 		seen[p] = true
 	}
+	written := map[Pos]bool{} // what the matrix itself says; a problem there needs no more words
+	for _, a := range axes(root) {
+		written[a.at.Pos] = true
+		for _, v := range a.values {
+			written[v.Pos] = true
+		}
+	}
 	var problems Problems
 	for _, c := range cells(root) {
 		_, found := c.run()
 		for _, p := range found {
-			if !seen[p] {
-				seen[p] = true
-				p.Message += " (with " + c.text + ")"
-				problems = append(problems, p)
+			if seen[p] {
+				continue
 			}
+			seen[p] = true
+			if !written[Pos{p.Line, p.Column}] {
+				p.Message += " (with " + c.text + ")"
+			}
+			problems = append(problems, p)
 		}
 	}
 	return problems
