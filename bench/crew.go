@@ -92,7 +92,7 @@ func (c *crew) launch(m *member) error {
 	defer m.mu.Unlock()
 	spec := m.spec
 	m.session++
-	spec.Header.Self.Session = m.session
+	spec.Header.Self.Session = int32(m.session)
 	history := filepath.Join(c.dir, rundir.HistoryDir)
 	name := spec.Header.Self.Name
 	spec.Log = filepath.Join(history, logName(name, m.session))

@@ -150,11 +150,8 @@ func (r *run) nameTopics() {
 // physical is a logical name as it stands on the cluster.
 func (r *run) physical(name string) string { return name + "-" + r.suffix }
 
-// topicLevel are the names that a cluster's configuration shares with its topics'. They are set on each topic too: what
-// stands in a broker's file may be overruled by a cluster-wide value (the min ISR trap, docs/guarantees.md).
-var topicLevel = []string{
-	"min.insync.replicas", "unclean.leader.election.enable", "compression.type", "message.timestamp.type",
-}
+// telling are the settings that a report shows of every topic, asked for or not: they decide what acks=all means.
+func telling() []string { return []string{"min.insync.replicas", "unclean.leader.election.enable"} }
 
 // prepare makes the topics and reads back what rules there.
 func (r *run) prepare(ctx context.Context) error {
@@ -165,13 +162,7 @@ func (r *run) prepare(ctx context.Context) error {
 	}
 	effective := map[string]string{}
 	for i, t := range r.s.Topics {
-		config := map[string]string{}
-		for _, name := range topicLevel {
-			if v, ok := r.s.Cluster.Config[name]; ok {
-				config[name] = v
-			}
-		}
-		maps.Copy(config, t.Config)
+		config := r.s.TopicConfig(t)
 		topic := client.Topic{Name: r.topics[i].Physical, Partitions: t.Partitions, Replication: t.Replication, Config: config}
 		if err := r.Admin.CreateTopic(ctx, topic); err != nil {
 			return &ClusterError{fmt.Errorf("create topic %s: %w", t.Name, err)}
@@ -226,7 +217,8 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// readBack compares what was asked for a topic with what rules on it.
+// readBack compares what was asked for a topic with what rules on it: a value in a broker's file may be overruled by a
+// cluster-wide one (the min ISR trap, docs/guarantees.md).
 func (r *run) readBack(ctx context.Context, topic client.Topic, effective map[string]string) error {
 	config, err := r.Admin.TopicConfig(ctx, topic.Name)
 	if err != nil {
@@ -238,7 +230,7 @@ func (r *run) readBack(ctx context.Context, topic client.Topic, effective map[st
 		}
 		effective[name] = config[name]
 	}
-	for _, name := range topicLevel {
+	for _, name := range telling() {
 		if v, ok := config[name]; ok {
 			effective[name] = v
 		}
@@ -253,9 +245,10 @@ func (r *run) readBackBrokers(ctx context.Context, effective map[string]string) 
 		if err != nil {
 			return &ClusterError{fmt.Errorf("read back the configuration of broker %d: %w", id, err)}
 		}
-		for name, asked := range r.s.Cluster.Config {
+		for name, asked := range r.s.NodeConfig() {
 			value, listed := config[name]
-			if listed && value != asked && !slices.Contains(topicLevel, name) {
+			_, topics := r.s.TopicConfig(scenarios.Topic{})[name] // set on each topic, and read back there
+			if listed && value != asked && !topics {
 				return &ClusterError{fmt.Errorf("broker %d: %s is %q, not %q as the scenario asks", id, name, value, asked)}
 			}
 			if listed && effective[name] == "" {
@@ -326,6 +319,7 @@ func (r *run) producerSpec(n int) *producerSpec {
 	if settings == nil {
 		settings = map[string]string{}
 	}
+	maps.Copy(settings, r.Security)
 	settings["client.id"] = fmt.Sprintf("kbench-%s-p%d", r.suffix, n)
 	if s.Load.Txn.Size > 0 && settings["transactional.id"] == "" {
 		settings["transactional.id"] = r.physical(fmt.Sprintf("p%d", n))
@@ -362,7 +356,7 @@ func places(settings map[string]string, size int) int {
 }
 
 func (r *run) consumerSpec(c *scenarios.Consumer, n int) *consumerSpec {
-	settings := readerSettings(c.Settings)
+	settings := readerSettings(c.Settings, r.Security)
 	settings["group.id"] = r.physical(c.Group)
 	settings["client.id"] = fmt.Sprintf("kbench-%s-c%d", r.suffix, n)
 	settings["enable.auto.commit"] = strconv.FormatBool(c.Commit == scenarios.CommitAuto)
@@ -382,9 +376,10 @@ func (r *run) consumerSpec(c *scenarios.Consumer, n int) *consumerSpec {
 }
 
 // readerSettings are a reader's own over what judging needs: every record from the first on, with its checksum verified.
-func readerSettings(own map[string]string) map[string]string {
+func readerSettings(own, security map[string]string) map[string]string {
 	settings := map[string]string{"auto.offset.reset": "earliest", "check.crcs": "true"}
 	maps.Copy(settings, own)
+	maps.Copy(settings, security)
 	return settings
 }
 
@@ -394,11 +389,12 @@ func (r *run) processorSpec(p *scenarios.Processor, n int) *processorSpec {
 	if producer == nil {
 		producer = map[string]string{}
 	}
+	maps.Copy(producer, r.Security)
 	producer["client.id"] = fmt.Sprintf("kbench-%s-w%d", r.suffix, n)
 	if p.Transactional != "" {
 		producer["transactional.id"] = r.transactional(strings.ReplaceAll(p.Transactional, "{instance}", instance))
 	}
-	consumer := readerSettings(p.Consumer)
+	consumer := readerSettings(p.Consumer, r.Security)
 	if consumer["isolation.level"] == "" {
 		consumer["isolation.level"] = "read_committed"
 	}
@@ -426,8 +422,19 @@ func (r *run) transactional(id string) string { return r.physical(id) }
 
 // environment is what faults see of the run.
 func (r *run) environment() faults.Env {
+	groups := map[string]string{}
+	if c := r.s.Consumer; c != nil {
+		groups[roleConsumer] = c.Group
+	}
+	if p := r.s.Processor; p != nil {
+		groups[roleProcessor] = p.Group
+	}
+	var topics []string
+	for _, t := range r.topics {
+		topics = append(topics, t.Name)
+	}
 	return faults.Env{
-		Cluster: r.Cluster, Admin: r.Admin, Workers: r.crew, Load: r.crew,
+		Cluster: r.Cluster, Admin: r.Admin, Workers: r.crew, Load: r.crew, Topics: topics, Groups: groups,
 		Physical: r.physical, Group: r.physical, Transactional: r.transactional,
 		Now: r.clock.Now, Note: r.note,
 		Fail: func(fault string, problem error) { r.problem("%s: %v", fault, problem) },

@@ -45,14 +45,15 @@ type producer struct {
 	keys   func() []byte
 	done   <-chan struct{}
 
-	number  int32  // index in the header's table of producers
-	next    int64  // sequence of the next new record
-	txn     uint64 // transactions begun
-	inTxn   int    // records in the open transaction, -1: none is open
-	txnCall int64
-	ack     history.Op // reused by acked
-	send    history.Op // reused by the sending goroutine
-	out     client.Record
+	number   int32         // index in the header's table of producers
+	patience time.Duration // how long finish waits for what is in flight
+	next     int64         // sequence of the next new record
+	txn      uint64        // transactions begun
+	inTxn    int           // records in the open transaction, -1: none is open
+	txnCall  int64
+	ack      history.Op // reused by acked
+	send     history.Op // reused by the sending goroutine
+	out      client.Record
 }
 
 func (s *session) produce(ctx context.Context, driver client.Driver, commands <-chan worker.Command) error {
@@ -150,7 +151,11 @@ func (p *producer) obey(ctx context.Context, commands <-chan worker.Command) err
 func (p *producer) obeyOne(ctx context.Context, c worker.Command, tasks chan<- func() error) {
 	switch c.Do {
 	case worker.Begin:
-		tasks <- func() error { return p.schedule(ctx, c.At, c.End) }
+		tasks <- func() error {
+			err := p.schedule(ctx, c.At, c.End)
+			p.answer(c.ID, err)
+			return err
+		}
 	case worker.SendN:
 		tasks <- func() error {
 			err := p.burst(ctx, c.N)

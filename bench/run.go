@@ -39,6 +39,8 @@ type Config struct {
 	Admin   client.Admin
 	Reader  Reader // the judge's, of another library than Driver
 
+	Security map[string]string // how clients reach a secured cluster, by Kafka's names; never written down
+
 	Driver  string // under test, a name in Drivers
 	Drivers map[string]client.Driver
 	Worker  []string // command of a child process that runs a session: it calls worker.Serve with Sessions(Drivers)
