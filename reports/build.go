@@ -17,7 +17,7 @@ func Build(m rundir.Meta, j check.Judgement, f stats.Figures) Document {
 		Cluster: cluster(m.Cluster), Client: libraries(m.Client), Machine: machine(m.Machine),
 		Counts: judged.Counts, Findings: judged.Findings, Faults: faults(m, j, f),
 		Latency: latencies(f), Throughput: throughput(f.Throughput),
-		Warnings: slices.Concat(m.Warnings, judged.Warnings, f.Warnings),
+		Warnings: union(union(m.Warnings, judged.Warnings), f.Warnings),
 	}
 	var notKnown []string
 	d.Thresholds, notKnown = evaluate(m.Thresholds, d)
@@ -28,15 +28,12 @@ func Build(m rundir.Meta, j check.Judgement, f stats.Figures) Document {
 
 // Judge makes the document of a judgement alone. start is where its times count from, ns on the history's clock.
 func Judge(j check.Judgement, start int64) Judged {
-	c := j.Counts
 	judged := Judged{
 		Verdict: j.Verdict.String(),
 		Guarantee: Guarantee{
 			Name: known(j.Guarantee), Expected: known(j.Expected), Verdict: j.Verdict.String(), Scope: j.Scope, Reasons: orEmpty(j.Reasons),
 		},
-		Counts: Counts{
-			Sent: &c.Sent, Acked: &c.Acked, Indeterminate: &c.Indeterminate, Failed: &c.Failed, Read: &c.Read, Lost: &c.Lost, Duplicated: &c.Duplicated,
-		},
+		Counts:   counts(j),
 		Findings: []Finding{},
 		Warnings: orEmpty(j.Warnings),
 	}
@@ -44,6 +41,17 @@ func Judge(j check.Judgement, start int64) Judged {
 		judged.Findings = append(judged.Findings, finding(f, start))
 	}
 	return judged
+}
+
+// counts are not known where the judge saw nothing: a history that cannot be read says nothing of what was lost.
+func counts(j check.Judgement) Counts {
+	c := j.Counts
+	if j.Verdict == check.Inconclusive && c.Sent == 0 && c.Read == 0 {
+		return Counts{}
+	}
+	return Counts{
+		Sent: &c.Sent, Acked: &c.Acked, Indeterminate: &c.Indeterminate, Failed: &c.Failed, Read: &c.Read, Lost: &c.Lost, Duplicated: &c.Duplicated,
+	}
 }
 
 func finding(f check.Finding, start int64) Finding {

@@ -2,34 +2,28 @@ package stats
 
 import (
 	"fmt"
-	"path/filepath"
 
 	"github.com/kbench/kbench/internal/history"
 	"github.com/kbench/kbench/internal/rundir"
 )
 
-// Dir takes the figures of a run directory. A run that ended before anybody recorded anything has figures of nothing.
+// Dir takes the figures of a run directory. A run of which nothing can be read has figures of nothing, and a warning that
+// says why. An error means that there is no run, or that reading it failed half-way.
 func Dir(dir string) (Figures, error) {
 	m, err := rundir.Load(dir)
 	if err != nil {
 		return Figures{}, err
 	}
-	at := rundir.History(dir)
-	logs, err := filepath.Glob(filepath.Join(at, "*.log"))
-	if err != nil {
-		return Figures{}, fmt.Errorf("look for history logs: %w", err)
+	h, unreadable := history.Open(rundir.History(dir))
+	if unreadable == nil {
+		return Compute(h, h.Header, m)
 	}
-	if len(logs) == 0 {
-		return Compute(nothing{}, history.Header{}, m)
-	}
-	h, err := history.Open(at)
-	if err != nil {
-		return Figures{}, err
-	}
-	return Compute(h, h.Header, m)
+	f, err := Compute(nothing{}, history.Header{}, m)
+	f.Warnings = append(f.Warnings, fmt.Sprintf("nothing could be measured: %v", unreadable))
+	return f, err
 }
 
-// nothing is the history of a run in which nobody recorded anything.
+// nothing is the history of a run of which nothing can be read.
 type nothing struct{}
 
 func (nothing) Each(func(*history.Op) error) error { return nil }

@@ -20,8 +20,8 @@ func TestDirMeasuresARunDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	f, err := Dir(dir)
-	if err != nil || f.Throughput.Sent != 0 || f.Throughput.AckedPerS != nil {
-		t.Fatalf("before anything is recorded: %+v, %v; want figures of nothing", f.Throughput, err)
+	if err != nil || f.Throughput.Sent != 0 || f.Throughput.AckedPerS != nil || len(f.Warnings) != 1 {
+		t.Fatalf("before anything is recorded: %+v, %v; want figures of nothing and a warning", f, err)
 	}
 	writeLog(t, dir, history.Client{Name: "p0", Session: 1}, send(0, 0, 100, 101, 105, history.OK), send(1, 0, 200, 200, 210, history.OK))
 	writeLog(t, dir, history.Client{Name: "c0", Session: 1}, poll(106, record(0, 100)), poll(208, record(1, 200)))
