@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kbench/kbench/internal/check"
+	"github.com/kbench/kbench/internal/history"
 	"github.com/kbench/kbench/internal/rundir"
 	"github.com/kbench/kbench/internal/stats"
 	"github.com/kbench/kbench/reports"
