@@ -1,0 +1,405 @@
+package confluent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+
+	"github.com/kbench/kbench/internal/client"
+	"github.com/kbench/kbench/internal/driver/count"
+	"github.com/kbench/kbench/internal/settings"
+)
+
+// consumer reads through librdkafka.
+//
+// The library's rebalance callback runs inside its Poll and has to return before the member answers the group. Kafka's
+// clients give the application that time to finish and commit what it holds. So the library is polled in a coroutine,
+// which the callback suspends: Poll returns what was delivered, then Revoked, and only the Poll after that lets the
+// partitions go. Nothing is polled ahead of the caller, which matters where offsets are stored on delivery.
+type consumer struct {
+	c         *kafka.Consumer
+	group     string
+	reset     kafka.Offset
+	most      int
+	patience  time.Duration // default.api.timeout.ms
+	effective map[string]string
+	count     count.Counts
+
+	// The coroutine. Poll sets what the next turn is to do and reads its error.
+	resume   func() (client.Event, bool)
+	end      func()
+	yield    func(client.Event) bool
+	deadline time.Time
+	max      int
+	err      error
+	batch    []client.Fetched
+	pending  []client.Event
+	ended    bool
+
+	alive   sync.RWMutex
+	once    sync.Once
+	drained sync.WaitGroup
+}
+
+// ungrouped stands where the library insists on a group although nobody asked for one.
+const ungrouped = "kbench-ungrouped"
+
+func (d driver) NewConsumer(bootstrap []string, asked map[string]string) (client.Consumer, error) {
+	conf, effective, err := configure(settings.Consumer, bootstrap, asked)
+	if err != nil {
+		return nil, fmt.Errorf("confluent consumer: %w", err)
+	}
+	full, err := settings.Resolve(settings.Consumer, asked)
+	if err != nil {
+		return nil, fmt.Errorf("confluent consumer: %w", err)
+	}
+	c := &consumer{
+		group:     full["group.id"],
+		reset:     map[string]kafka.Offset{"earliest": kafka.OffsetBeginning, "latest": kafka.OffsetEnd, "none": kafka.OffsetStored}[full["auto.offset.reset"]],
+		most:      int(settings.Number(full, "max.poll.records")),
+		patience:  time.Duration(settings.Number(full, "default.api.timeout.ms")) * time.Millisecond,
+		effective: effective,
+	}
+	if c.group == "" {
+		conf["group.id"] = ungrouped
+	}
+	if c.c, err = kafka.NewConsumer(&conf); err != nil {
+		return nil, fmt.Errorf("confluent consumer: %w", err)
+	}
+	c.resume, c.end = iter.Pull(c.turns)
+	c.drained.Add(1)
+	go func() { defer c.drained.Done(); forward(c.c.Logs(), d.log) }()
+	return c, nil
+}
+
+func (c *consumer) EffectiveSettings() map[string]string { return maps.Clone(c.effective) }
+
+func (c *consumer) Counters() map[string]uint64 { return c.count.All() }
+
+func (c *consumer) Subscribe(topics []string) error {
+	if c.group == "" {
+		return fmt.Errorf("subscribe: no group.id")
+	}
+	if err := c.c.SubscribeTopics(topics, c.rebalance); err != nil {
+		return explain("subscribe", err)
+	}
+	return nil
+}
+
+func (c *consumer) Assign(offsets []client.PartitionOffset) error {
+	parts := partitions(offsets)
+	for i := range parts {
+		if parts[i].Offset < 0 {
+			parts[i].Offset = kafka.OffsetStored
+			if c.group == "" {
+				parts[i].Offset = c.reset
+			}
+		}
+	}
+	if err := c.c.Assign(parts); err != nil {
+		return explain("assign", err)
+	}
+	c.pending = append(c.pending, client.Event{Kind: client.Assigned, Partitions: offsets})
+	return nil
+}
+
+// Poll is for one goroutine at a time; Commit and Committed may be called beside it.
+func (c *consumer) Poll(timeout time.Duration, max int) (client.Event, error) {
+	if len(c.pending) > 0 {
+		event := c.pending[0]
+		c.pending = c.pending[1:]
+		return event, nil
+	}
+	if max <= 0 || max > c.most {
+		max = c.most
+	}
+	if c.err == nil {
+		c.deadline, c.max = time.Now().Add(timeout), max
+		event, ok := c.resume()
+		if !ok {
+			return client.Event{}, fmt.Errorf("poll: %w", errClosed)
+		}
+		if c.err == nil || event.Kind != client.Nothing {
+			return event, nil // an error met after records were in hand comes with the next Poll
+		}
+	}
+	err := c.err
+	c.err = nil
+	return client.Event{}, explain("poll", err)
+}
+
+// turns is the coroutine: a turn collects one event.
+func (c *consumer) turns(yield func(client.Event) bool) {
+	c.yield = yield
+	for !c.ended && yield(c.collect()) {
+	}
+}
+
+// collect polls until it has max records, or some and no more are at hand, or the time is over.
+func (c *consumer) collect() client.Event {
+	c.batch = c.batch[:0]
+	for len(c.batch) < c.max && !c.ended {
+		var wait time.Duration
+		if len(c.batch) == 0 {
+			wait = max(0, time.Until(c.deadline))
+		}
+		switch event := c.c.Poll(int((wait + time.Millisecond - 1) / time.Millisecond)).(type) {
+		case nil: // nothing there, or a rebalance was handled
+			if len(c.batch) > 0 || !time.Now().Before(c.deadline) {
+				return c.delivery()
+			}
+		case *kafka.Message:
+			if event.TopicPartition.Error != nil {
+				c.count.Add("error."+name(code(event.TopicPartition.Error)), 1)
+				continue
+			}
+			c.batch = append(c.batch, fetched(event))
+		case kafka.Error:
+			c.count.Add("error."+name(event.Code()), 1)
+			if lasting(event) {
+				c.err = event
+				return c.delivery()
+			}
+		}
+	}
+	return c.delivery()
+}
+
+func (c *consumer) delivery() client.Event {
+	if len(c.batch) == 0 {
+		return client.Event{}
+	}
+	return client.Event{Kind: client.Delivery, Records: c.batch}
+}
+
+// rebalance runs inside the library's Poll, and so in the coroutine or in Close.
+func (c *consumer) rebalance(_ *kafka.Consumer, event kafka.Event) error {
+	switch e := event.(type) {
+	case kafka.AssignedPartitions:
+		c.count.Add("assignments", 1)
+		c.failIf(c.take(e.Partitions))
+		c.hand(client.Event{Kind: client.Assigned, Partitions: positions(e.Partitions)})
+	case kafka.RevokedPartitions:
+		kind := client.Revoked
+		if c.c.AssignmentLost() {
+			kind = client.Lost
+			c.count.Add("lost_assignments", 1)
+		}
+		c.hand(client.Event{Kind: kind, Partitions: positions(e.Partitions)})
+		c.failIf(c.release(e.Partitions))
+	}
+	return nil
+}
+
+// hand suspends the library's poll while the caller works off what it has got and then the event.
+func (c *consumer) hand(event client.Event) {
+	if c.ended {
+		return
+	}
+	if len(c.batch) > 0 {
+		if !c.yield(c.delivery()) {
+			c.ended = true
+			return
+		}
+		c.batch = c.batch[:0]
+	}
+	if !c.yield(event) {
+		c.ended = true
+	}
+}
+
+func (c *consumer) failIf(err error) {
+	if err != nil && !c.ended {
+		c.err = err
+	}
+}
+
+func (c *consumer) take(parts []kafka.TopicPartition) error {
+	if c.c.GetRebalanceProtocol() == "COOPERATIVE" {
+		return c.c.IncrementalAssign(parts)
+	}
+	return c.c.Assign(parts)
+}
+
+func (c *consumer) release(parts []kafka.TopicPartition) error {
+	if c.c.GetRebalanceProtocol() == "COOPERATIVE" {
+		return c.c.IncrementalUnassign(parts)
+	}
+	return c.c.Unassign()
+}
+
+// lasting tells errors that the library does not recover from by itself.
+func lasting(err kafka.Error) bool {
+	if err.IsFatal() {
+		return true
+	}
+	switch err.Code() {
+	case kafka.ErrAuthentication, kafka.ErrSaslAuthenticationFailed, kafka.ErrTopicAuthorizationFailed, kafka.ErrGroupAuthorizationFailed,
+		kafka.ErrClusterAuthorizationFailed, kafka.ErrUnknownTopicOrPart, kafka.ErrUnknownTopic, kafka.ErrUnknownPartition,
+		kafka.ErrAutoOffsetReset, kafka.ErrFencedInstanceID, kafka.ErrInvalidGroupID, kafka.ErrInconsistentGroupProtocol,
+		kafka.ErrUnsupportedFeature, kafka.ErrInvalidSessionTimeout, kafka.ErrFatal:
+		return true
+	}
+	return false
+}
+
+// Commit commits synchronously. Where ctx ends first, the offsets may or may not be committed.
+func (c *consumer) Commit(ctx context.Context, offsets []client.PartitionOffset) error {
+	if len(offsets) == 0 {
+		return nil
+	}
+	return c.within(ctx, "commit", func() error {
+		done, err := c.c.CommitOffsets(partitions(offsets))
+		for _, part := range done {
+			err = errors.Join(err, part.Error)
+		}
+		return err
+	})
+}
+
+// Committed asks for stable offsets: those of a transaction that is still open are waited for.
+func (c *consumer) Committed(ctx context.Context, parts []client.Partition) ([]client.PartitionOffset, error) {
+	offsets := make([]client.PartitionOffset, len(parts))
+	for i, p := range parts {
+		offsets[i] = client.PartitionOffset{Partition: p, Offset: client.UnknownOffset}
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.patience)
+	defer cancel()
+	for {
+		err := c.within(ctx, "committed offsets", func() error { return c.stable(ctx, offsets) })
+		if err == nil {
+			return offsets, nil
+		}
+		if code(err) != kafka.ErrUnstableOffsetCommit {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// stable fills in the committed offsets, -1 where there is none.
+func (c *consumer) stable(ctx context.Context, offsets []client.PartitionOffset) error {
+	admin, err := kafka.NewAdminClientFromConsumer(c.c)
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	answer, err := admin.ListConsumerGroupOffsets(ctx,
+		[]kafka.ConsumerGroupTopicPartitions{{Group: c.group, Partitions: partitions(offsets)}},
+		kafka.SetAdminRequireStableOffsets(true))
+	if err != nil {
+		return err
+	}
+	for _, group := range answer.ConsumerGroupsTopicPartitions {
+		for _, part := range group.Partitions {
+			if part.Error != nil {
+				return part.Error
+			}
+			for i := range offsets {
+				if offsets[i].Topic == *part.Topic && offsets[i].Partition.Partition == part.Partition && part.Offset >= 0 {
+					offsets[i].Offset = int64(part.Offset)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// within makes a call that cannot be cancelled, and leaves it behind when ctx ends. Close waits for it.
+func (c *consumer) within(ctx context.Context, doing string, call func() error) error {
+	answer := make(chan error, 1)
+	go func() {
+		c.alive.RLock()
+		defer c.alive.RUnlock()
+		if c.c.IsClosed() {
+			answer <- errClosed
+			return
+		}
+		answer <- call()
+	}()
+	select {
+	case err := <-answer:
+		if err == nil {
+			return nil
+		}
+		if many, ok := err.(interface{ Unwrap() []error }); ok {
+			err = many.Unwrap()[0]
+		}
+		c.count.Add("error."+name(code(err)), 1)
+		return explain(doing, err)
+	case <-ctx.Done():
+		return fmt.Errorf("%s: outcome unknown: %w", doing, ctx.Err())
+	}
+}
+
+// GroupMetadata carries the membership in the library's own form; generation and member are not told apart from it.
+func (c *consumer) GroupMetadata() (client.GroupMetadata, error) {
+	own, err := c.c.GetConsumerGroupMetadata()
+	if err != nil {
+		return client.GroupMetadata{}, explain("group metadata", err)
+	}
+	return client.GroupMetadata{Group: c.group, Generation: -1, Native: own}, nil
+}
+
+// closeWithin is how long Close waits for a call that cannot be cancelled, such as a commit that nobody answers.
+const closeWithin = 15 * time.Second
+
+// Close leaves the group. It may be called twice. A client that does not let go in time is left behind.
+func (c *consumer) Close() error {
+	var err error
+	c.once.Do(func() {
+		c.end()
+		c.ended = true
+		closed := make(chan error, 1)
+		go func() {
+			c.alive.Lock()
+			defer c.alive.Unlock()
+			closed <- c.c.Close()
+		}()
+		select {
+		case err = <-closed:
+			c.drained.Wait()
+		case <-time.After(closeWithin):
+			err = fmt.Errorf("the library still waits for an answer after %v", closeWithin)
+		}
+	})
+	if err != nil {
+		return explain("close", err)
+	}
+	return nil
+}
+
+func fetched(m *kafka.Message) client.Fetched {
+	at := m.TopicPartition
+	f := client.Fetched{Topic: *at.Topic, Partition: at.Partition, Offset: int64(at.Offset), Epoch: -1, Key: m.Key, Value: m.Value}
+	if at.LeaderEpoch != nil {
+		f.Epoch = *at.LeaderEpoch
+	}
+	return f
+}
+
+func partitions(offsets []client.PartitionOffset) []kafka.TopicPartition {
+	parts := make([]kafka.TopicPartition, len(offsets))
+	for i := range offsets {
+		parts[i] = kafka.TopicPartition{Topic: &offsets[i].Topic, Partition: offsets[i].Partition.Partition, Offset: kafka.Offset(offsets[i].Offset)}
+	}
+	return parts
+}
+
+func positions(parts []kafka.TopicPartition) []client.PartitionOffset {
+	offsets := make([]client.PartitionOffset, len(parts))
+	for i, p := range parts {
+		offsets[i] = client.PartitionOffset{Partition: client.Partition{Topic: *p.Topic, Partition: p.Partition}, Offset: max(client.UnknownOffset, int64(p.Offset))}
+	}
+	return offsets
+}

@@ -1,0 +1,254 @@
+package confluent
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+
+	"github.com/kbench/kbench/internal/client"
+	"github.com/kbench/kbench/internal/driver/count"
+	"github.com/kbench/kbench/internal/settings"
+)
+
+// producer sends through librdkafka. A report is matched to its slot by the message's opaque value, which is exact
+// whatever the library does with the message in between; matching by partition and order is not, once messages are
+// retried, time out or are given a partition by the library.
+type producer struct {
+	p         *kafka.Producer
+	sink      client.Sink
+	maxBlock  time.Duration
+	memory    int64 // buffer.memory as librdkafka counts it
+	retries   bool
+	acks0     bool
+	effective map[string]string
+
+	slots slots
+	open  atomic.Int64  // records without their Ack
+	taken atomic.Uint64 // records that the library took, or is about to
+	count count.Counts
+
+	alive   sync.RWMutex // read: a call into the library; written: the library is gone
+	closing chan struct{}
+	once    sync.Once
+	drained sync.WaitGroup
+
+	waiting atomic.Int32
+	room    chan struct{} // reports have been read while somebody waits for room
+}
+
+func (d driver) NewProducer(bootstrap []string, asked map[string]string, sink client.Sink) (client.Producer, error) {
+	conf, effective, err := configure(settings.Producer, bootstrap, asked)
+	if err != nil {
+		return nil, fmt.Errorf("confluent producer: %w", err)
+	}
+	full, err := settings.Resolve(settings.Producer, asked)
+	if err != nil {
+		return nil, fmt.Errorf("confluent producer: %w", err)
+	}
+	conf["go.delivery.report.fields"] = "none"
+	conf["go.events.channel.size"] = 8192 // reports beyond these wait inside librdkafka
+	conf["go.produce.channel.size"] = 0
+	kibs, _ := strconv.ParseInt(effective["queue.buffering.max.kbytes"], 10, 64)
+	p := &producer{
+		sink:      sink,
+		maxBlock:  time.Duration(settings.Number(full, "max.block.ms")) * time.Millisecond,
+		memory:    kibs * 1024,
+		retries:   effective["retries"] != "0",
+		acks0:     effective["acks"] == "0",
+		effective: effective,
+		closing:   make(chan struct{}),
+		room:      make(chan struct{}, 1),
+	}
+	if p.p, err = kafka.NewProducer(&conf); err != nil {
+		return nil, fmt.Errorf("confluent producer: %w", err)
+	}
+	p.drained.Add(2)
+	go func() { defer p.drained.Done(); p.drain() }()
+	go func() { defer p.drained.Done(); forward(p.p.Logs(), d.log) }()
+	return p, nil
+}
+
+// CopiesPayload: librdkafka copies key and value before Send returns.
+func (p *producer) CopiesPayload() bool { return true }
+
+func (p *producer) EffectiveSettings() map[string]string { return maps.Clone(p.effective) }
+
+func (p *producer) Counters() map[string]uint64 { return p.count.All() }
+
+// Send may be called from several goroutines, as long as no slot is in flight twice.
+func (p *producer) Send(r *client.Record, slot client.Slot) error {
+	m := kafka.Message{
+		TopicPartition: kafka.TopicPartition{Topic: &r.Topic, Partition: r.Partition},
+		Key:            r.Key,
+		Value:          r.Value,
+		Opaque:         p.slots.box(slot),
+	}
+	p.open.Add(1)
+	p.taken.Add(1)
+	err := p.produce(&m)
+	if code(err) == kafka.ErrQueueFull {
+		err = p.produceWhenRoom(&m)
+	}
+	if err != nil {
+		p.open.Add(-1)
+		p.taken.Add(^uint64(0))
+		return p.refusal(err)
+	}
+	return nil
+}
+
+func (p *producer) produce(m *kafka.Message) error {
+	p.alive.RLock()
+	defer p.alive.RUnlock()
+	if p.p == nil {
+		return errClosed
+	}
+	return p.p.Produce(m, nil)
+}
+
+// produceWhenRoom gives buffer.memory Kafka's meaning: librdkafka answers a full buffer at once, Kafka waits for
+// max.block.ms.
+func (p *producer) produceWhenRoom(m *kafka.Message) error {
+	if size := int64(len(m.Key) + len(m.Value)); size > p.memory {
+		return fmt.Errorf("a record of %d bytes can never fit into buffer.memory=%d", size, p.memory)
+	}
+	start := time.Now()
+	p.waiting.Add(1)
+	p.count.Add("buffer_waits", 1)
+	defer func() {
+		p.waiting.Add(-1)
+		p.count.Add("buffer_wait_us", uint64(time.Since(start).Microseconds()))
+	}()
+	limit := time.NewTimer(p.maxBlock)
+	defer limit.Stop()
+	again := time.NewTicker(time.Millisecond) // librdkafka frees a batch a moment after its last report is read
+	defer again.Stop()
+	for {
+		select {
+		case <-p.room:
+		case <-again.C:
+		case <-limit.C:
+			return errBufferFull
+		case <-p.closing:
+			return errClosed
+		}
+		if err := p.produce(m); code(err) != kafka.ErrQueueFull {
+			return err
+		}
+	}
+}
+
+// refusal explains why the library did not take a record. A fatal state is named by its cause.
+func (p *producer) refusal(err error) error {
+	if c := code(err); c != kafka.ErrNoError {
+		p.count.Add("error."+name(c), 1)
+		if c == kafka.ErrFatal {
+			err = p.fatal(err)
+		}
+	}
+	return explain("send", err)
+}
+
+// fatal is the error that made the producer unusable, or the given one if there is none.
+func (p *producer) fatal(otherwise error) error {
+	p.alive.RLock()
+	defer p.alive.RUnlock()
+	if p.p != nil {
+		if err := p.p.GetFatalError(); err != nil {
+			return err
+		}
+	}
+	return otherwise
+}
+
+// drain reads reports until the library is closed.
+func (p *producer) drain() {
+	for event := range p.p.Events() {
+		switch e := event.(type) {
+		case *kafka.Message:
+			p.report(e)
+		case *kafka.Stats:
+			p.study(e.String())
+		case kafka.Error:
+			p.count.Add("error."+name(e.Code()), 1)
+			if e.IsFatal() && (failure{err: e}).Fenced() {
+				p.count.Add("fenced", 1)
+			}
+		}
+	}
+}
+
+func (p *producer) report(m *kafka.Message) {
+	at := m.TopicPartition
+	ack := client.Ack{Slot: *m.Opaque.(*client.Slot), Partition: at.Partition, Offset: int64(at.Offset)}
+	switch {
+	case at.Error != nil:
+		c := code(at.Error)
+		p.count.Add("error."+name(c), 1)
+		ack.Offset = client.UnknownOffset
+		ack.Err = explain("deliver", at.Error)
+		ack.Definite = !p.retries && intrinsic(c)
+	case ack.Offset < 0:
+		ack.Offset = client.UnknownOffset
+		if !p.acks0 {
+			p.count.Add("deduplicated", 1) // DUPLICATE_SEQUENCE_NUMBER counts as delivered, at an offset not told
+		}
+	}
+	if ack.Partition < 0 {
+		ack.Partition = client.AnyPartition
+	}
+	p.sink(ack)
+	p.open.Add(-1)
+	if p.waiting.Load() > 0 {
+		select {
+		case p.room <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Flush sends what lingers and waits for every Ack.
+func (p *producer) Flush(ctx context.Context) error {
+	const turn = 50 // ms
+	for p.open.Load() > 0 {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("flush: %d records without acknowledgement: %w", p.open.Load(), err)
+		}
+		if !p.flush(turn) {
+			return fmt.Errorf("flush: %w", errClosed)
+		}
+	}
+	return nil
+}
+
+func (p *producer) flush(ms int) bool {
+	p.alive.RLock()
+	defer p.alive.RUnlock()
+	if p.p == nil {
+		return false
+	}
+	if p.p.Flush(ms) == 0 {
+		time.Sleep(200 * time.Microsecond) // the last reports are on their way to the sink
+	}
+	return true
+}
+
+// Close may be called twice.
+func (p *producer) Close() error {
+	p.once.Do(func() {
+		close(p.closing)
+		p.alive.Lock()
+		library := p.p
+		p.p = nil
+		p.alive.Unlock()
+		library.Close()
+		p.drained.Wait()
+	})
+	return nil
+}

@@ -1,0 +1,206 @@
+package franz
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/kbench/kbench/internal/settings"
+)
+
+// grace is what a connection is given beyond the broker's own time to answer.
+const grace = time.Second
+
+// unmatched are settings of Kafka's for which franz-go has nothing.
+var unmatched = []string{"send.buffer.bytes", "receive.buffer.bytes", "group.remote.assignor"}
+
+// resolve reads settings for a client of this library.
+func resolve(role settings.Role, asked map[string]string) (map[string]string, error) {
+	full, err := settings.ResolveFor("franz", role, asked)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range unmatched {
+		if _, set := full[name]; set {
+			return nil, fmt.Errorf("%s has no counterpart in franz-go", name)
+		}
+	}
+	return full, nil
+}
+
+func millis(full map[string]string, name string) time.Duration {
+	return time.Duration(settings.Number(full, name)) * time.Millisecond
+}
+
+// common options of producers and consumers.
+func common(bootstrap []string, full map[string]string) ([]kgo.Opt, error) {
+	if len(bootstrap) == 0 {
+		return nil, fmt.Errorf("no bootstrap servers")
+	}
+	opts, err := secured(full)
+	if err != nil {
+		return nil, err
+	}
+	opts = append(opts,
+		seeds(bootstrap),
+		kgo.ClientID(full["client.id"]),
+		kgo.RetryBackoffFn(backoff(millis(full, "retry.backoff.ms"), millis(full, "retry.backoff.max.ms"))),
+		kgo.MetadataMaxAge(millis(full, "metadata.max.age.ms")),
+		kgo.MetadataMinAge(min(100*time.Millisecond, millis(full, "metadata.max.age.ms"))),
+		kgo.ConnIdleTimeout(min(15*time.Minute, max(100*time.Millisecond, millis(full, "connections.max.idle.ms")))),
+	)
+	if full["enable.metrics.push"] == "false" {
+		opts = append(opts, kgo.DisableClientMetrics())
+	}
+	return opts, nil
+}
+
+// backoff grows from least to most by doubling, with Kafka's jitter of a fifth.
+func backoff(least, most time.Duration) func(int) time.Duration {
+	return func(fails int) time.Duration {
+		d := min(most, least<<min(max(fails-1, 0), 20))
+		return time.Duration(float64(d) * (0.8 + 0.4*rand.Float64()))
+	}
+}
+
+func producerOptions(bootstrap []string, full map[string]string) ([]kgo.Opt, error) {
+	opts, err := common(bootstrap, full)
+	if err != nil {
+		return nil, err
+	}
+	codec, err := compression(full)
+	if err != nil {
+		return nil, err
+	}
+	opts = append(opts,
+		kgo.RequiredAcks(map[string]kgo.Acks{"0": kgo.NoAck(), "1": kgo.LeaderAck(), "all": kgo.AllISRAcks()}[full["acks"]]),
+		kgo.ProducerBatchMaxBytes(batchLimit(full)),
+		kgo.ProducerBatchCompression(codec),
+		kgo.ProducerLinger(millis(full, "linger.ms")),
+		kgo.RecordDeliveryTimeout(max(time.Second, millis(full, "delivery.timeout.ms"))),
+		kgo.ProduceRequestTimeout(max(100*time.Millisecond, millis(full, "request.timeout.ms"))),
+		kgo.RequestTimeoutOverhead(grace),
+		kgo.RecordRetries(int(settings.Number(full, "retries"))),
+		kgo.UnknownTopicRetries(-1), // delivery.timeout.ms alone ends it, as in Java
+		kgo.RecordPartitioner(partitioner{kgo.UniformBytesPartitioner(int(batchLimit(full)), true, true, nil)}),
+		kgo.MaxBufferedRecords(math.MaxInt), // the driver counts bytes itself, before the library sees the record
+	)
+	if full["enable.idempotence"] == "false" {
+		opts = append(opts, kgo.DisableIdempotentWrite(),
+			kgo.MaxProduceRequestsInflightPerBroker(int(settings.Number(full, "max.in.flight.requests.per.connection"))))
+	}
+	if id := full["transactional.id"]; id != "" {
+		opts = append(opts, kgo.TransactionalID(id), kgo.TransactionTimeout(millis(full, "transaction.timeout.ms")),
+			kgo.RequestRetries(math.MaxInt32), kgo.RetryTimeoutFn(untilCancelled))
+	}
+	return opts, nil
+}
+
+// batchLimit is batch.size within what the library takes.
+func batchLimit(full map[string]string) int32 {
+	return int32(min(1<<30, max(512, settings.Number(full, "batch.size"))))
+}
+
+// untilCancelled leaves it to the caller how long a transaction's requests are repeated.
+func untilCancelled(key int16) time.Duration {
+	switch kmsg.Key(key) {
+	case kmsg.InitProducerID, kmsg.AddPartitionsToTxn, kmsg.AddOffsetsToTxn, kmsg.EndTxn, kmsg.TxnOffsetCommit:
+		return 0
+	}
+	return 30 * time.Second
+}
+
+func compression(full map[string]string) (kgo.CompressionCodec, error) {
+	name := full["compression.type"]
+	codec, ok := map[string]kgo.CompressionCodec{
+		"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(),
+		"lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(),
+	}[name]
+	if !ok {
+		return codec, fmt.Errorf("compression.type: unknown codec %q", name)
+	}
+	if level, set := full["compression."+name+".level"]; set {
+		n, err := strconv.Atoi(level)
+		if err != nil {
+			return codec, fmt.Errorf("compression.%s.level: %w", name, err)
+		}
+		codec = codec.WithLevel(n)
+	}
+	return codec, nil
+}
+
+func consumerOptions(bootstrap []string, full map[string]string) ([]kgo.Opt, error) {
+	opts, err := common(bootstrap, full)
+	if err != nil {
+		return nil, err
+	}
+	start, reset := kgo.NewOffset().AtEnd(), kgo.NewOffset().AtEnd()
+	switch full["auto.offset.reset"] {
+	case "earliest":
+		start, reset = kgo.NewOffset().AtStart(), kgo.NewOffset().AtStart()
+	case "none":
+		start, reset = kgo.NewOffset().AtCommitted(), kgo.NoResetOffset()
+	}
+	isolation := kgo.ReadUncommitted()
+	if full["isolation.level"] == "read_committed" {
+		isolation = kgo.ReadCommitted()
+	}
+	opts = append(opts,
+		kgo.ConsumeStartOffset(start), kgo.ConsumeResetOffset(reset),
+		kgo.FetchIsolationLevel(isolation),
+		kgo.FetchMinBytes(int32(settings.Number(full, "fetch.min.bytes"))),
+		kgo.FetchMaxBytes(int32(min(100<<20, settings.Number(full, "fetch.max.bytes")))),
+		kgo.FetchMaxPartitionBytes(int32(settings.Number(full, "max.partition.fetch.bytes"))),
+		kgo.FetchMaxWait(max(10*time.Millisecond, millis(full, "fetch.max.wait.ms"))),
+		kgo.RequestTimeoutOverhead(max(100*time.Millisecond, min(15*time.Minute, millis(full, "request.timeout.ms")))),
+	)
+	if rack := full["client.rack"]; rack != "" {
+		opts = append(opts, kgo.Rack(rack))
+	}
+	if full["check.crcs"] == "false" {
+		opts = append(opts, kgo.DisableFetchCRCValidation())
+	}
+	if full["allow.auto.create.topics"] == "true" {
+		opts = append(opts, kgo.AllowAutoTopicCreation())
+	}
+	return opts, nil
+}
+
+// groupOptions make a consumer a member of its group.
+func groupOptions(full map[string]string) ([]kgo.Opt, error) {
+	opts := []kgo.Opt{
+		kgo.ConsumerGroup(full["group.id"]),
+		kgo.RebalanceTimeout(max(100*time.Millisecond, millis(full, "max.poll.interval.ms"))),
+		kgo.RequireStableFetchOffsets(),
+		kgo.BlockRebalanceOnPoll(),
+	}
+	if id := full["group.instance.id"]; id != "" {
+		opts = append(opts, kgo.InstanceID(id))
+	}
+	if full["enable.auto.commit"] == "true" {
+		opts = append(opts, kgo.AutoCommitInterval(max(100*time.Millisecond, millis(full, "auto.commit.interval.ms"))))
+	} else {
+		opts = append(opts, kgo.DisableAutoCommit())
+	}
+	if full["group.protocol"] == "consumer" {
+		return append(opts, kgo.ServerSideBalancer()), nil
+	}
+	names, err := settings.Assignors(full["partition.assignment.strategy"])
+	if err != nil {
+		return nil, err
+	}
+	var balancers []kgo.GroupBalancer
+	for _, name := range names {
+		balancers = append(balancers, map[string]kgo.GroupBalancer{
+			"range": kgo.RangeBalancer(), "roundrobin": kgo.RoundRobinBalancer(),
+			"sticky": kgo.StickyBalancer(), "cooperative-sticky": kgo.CooperativeStickyBalancer(),
+		}[name])
+	}
+	return append(opts, kgo.Balancers(balancers...),
+		kgo.SessionTimeout(millis(full, "session.timeout.ms")), kgo.HeartbeatInterval(millis(full, "heartbeat.interval.ms"))), nil
+}

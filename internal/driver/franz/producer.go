@@ -1,0 +1,177 @@
+package franz
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"sync/atomic"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kbench/kbench/internal/client"
+	"github.com/kbench/kbench/internal/driver/count"
+	"github.com/kbench/kbench/internal/settings"
+)
+
+// producer sends through franz-go. Key and value are the library's until their Ack: it does not copy them.
+type producer struct {
+	cl      atomic.Pointer[kgo.Client]
+	side    *kgo.Client // for a transaction's requests that the library does not send; nil before InitTransactions
+	opts    []kgo.Opt   // to make the client anew
+	full    map[string]string
+	sink    client.Sink
+	acks0   bool
+	retries bool
+	most    int64 // bytes of a record that the library would still take
+
+	buffer  buffer
+	flights sync.Pool
+	open    atomic.Int64 // records without their Ack
+	count   count.Counts
+	closing chan struct{}
+	once    sync.Once
+
+	txn transaction
+}
+
+// flight is one record under way. It stands as the record's context, which the library hands back with the record.
+type flight struct {
+	context.Context
+	slot   client.Slot
+	record kgo.Record
+}
+
+func (d driver) NewProducer(bootstrap []string, asked map[string]string, sink client.Sink) (client.Producer, error) {
+	full, err := resolve(settings.Producer, asked)
+	if err != nil {
+		return nil, fmt.Errorf("franz producer: %w", err)
+	}
+	opts, err := producerOptions(bootstrap, full)
+	if err != nil {
+		return nil, fmt.Errorf("franz producer: %w", err)
+	}
+	p := &producer{
+		full:    full,
+		sink:    sink,
+		acks0:   full["acks"] == "0",
+		retries: full["retries"] != "0",
+		most:    min(settings.Number(full, "max.request.size"), int64(batchLimit(full))),
+		closing: make(chan struct{}),
+	}
+	p.flights.New = func() any { return &flight{Context: context.Background()} }
+	p.buffer = buffer{
+		size:     settings.Number(full, "buffer.memory"),
+		maxBlock: millis(full, "max.block.ms"),
+		closing:  p.closing,
+		count:    &p.count,
+		room:     make(chan struct{}, 1),
+	}
+	p.opts = append(opts, kgo.WithLogger(logger{log: d.log, level: kgo.LogLevelDebug, count: &p.count}))
+	p.txn.id = full["transactional.id"]
+	cl, err := kgo.NewClient(p.opts...)
+	if err != nil {
+		return nil, fmt.Errorf("franz producer: %w", err)
+	}
+	p.cl.Store(cl)
+	return p, nil
+}
+
+// EffectiveSettings are Kafka's names, as the driver gives them to the library's options.
+func (p *producer) EffectiveSettings() map[string]string { return settings.Redact(maps.Clone(p.full)) }
+
+func (p *producer) Counters() map[string]uint64 { return p.count.All() }
+
+// recordOverhead bounds what a batch's head and a record's lengths add to key and value.
+const recordOverhead = 61 + 21
+
+// Send may be called from several goroutines.
+func (p *producer) Send(r *client.Record, slot client.Slot) error {
+	size := int64(len(r.Key) + len(r.Value))
+	if size+recordOverhead > p.most || size > p.buffer.size {
+		p.count.Add("error.MESSAGE_TOO_LARGE", 1)
+		return p.tooLarge(size)
+	}
+	if err := p.txn.mayProduce(); err != nil {
+		return err
+	}
+	if err := p.buffer.take(size); err != nil {
+		p.txn.unsent()
+		return explain("send", err)
+	}
+	f := p.flights.Get().(*flight)
+	f.slot = slot
+	f.record = kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value, Context: f}
+	p.open.Add(1)
+	p.cl.Load().Produce(context.Background(), &f.record, p.done)
+	return nil
+}
+
+func (p *producer) tooLarge(size int64) error {
+	switch {
+	case size > p.buffer.size:
+		return fmt.Errorf("send: a record of %d bytes can never fit into buffer.memory=%d", size, p.buffer.size)
+	case size+recordOverhead > settings.Number(p.full, "max.request.size"):
+		return fmt.Errorf("send: a record of %d bytes exceeds max.request.size=%s", size, p.full["max.request.size"])
+	}
+	return fmt.Errorf("send: a record of %d bytes exceeds batch.size=%s, above which franz-go takes none: raise batch.size", size, p.full["batch.size"])
+}
+
+// done is called by the library for one record after the other.
+func (p *producer) done(r *kgo.Record, err error) {
+	f := r.Context.(*flight)
+	ack := client.Ack{Slot: f.slot, Partition: r.Partition, Offset: r.Offset, Err: explain("deliver", err)}
+	if err != nil {
+		p.count.Add("error."+name(err), 1)
+		ack.Offset = client.UnknownOffset
+		ack.Definite = !p.retries && intrinsic(err) || errors.Is(err, kgo.ErrMaxBuffered)
+	} else if p.acks0 || ack.Offset < 0 {
+		ack.Offset = client.UnknownOffset
+		if !p.acks0 {
+			p.count.Add("deduplicated", 1)
+		}
+	}
+	if ack.Partition < 0 {
+		ack.Partition = client.AnyPartition
+	}
+	size := int64(len(r.Key) + len(r.Value))
+	f.record = kgo.Record{}
+	p.flights.Put(f)
+	p.txn.acked(err)
+	p.sink(ack)
+	p.open.Add(-1)
+	p.buffer.free(size)
+}
+
+// Flush sends what lingers and waits for every Ack.
+func (p *producer) Flush(ctx context.Context) error {
+	if err := p.cl.Load().Flush(ctx); err != nil {
+		return fmt.Errorf("flush: %d records without acknowledgement: %w", p.open.Load(), err)
+	}
+	if open := p.open.Load(); open > 0 && p.closed() {
+		return fmt.Errorf("flush: %d records without acknowledgement: %w", open, errClosed)
+	}
+	return nil
+}
+
+func (p *producer) closed() bool {
+	select {
+	case <-p.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+// Close may be called twice. What is still under way gets an Ack with an error.
+func (p *producer) Close() error {
+	p.once.Do(func() {
+		close(p.closing)
+		p.cl.Load().Close()
+		if p.side != nil {
+			p.side.Close()
+		}
+	})
+	return nil
+}
