@@ -1,0 +1,31 @@
+package check
+
+import "github.com/kbench/kbench/internal/history"
+
+// aborted finds reads of what certainly should not be there: the value of a failed send or of an aborted transaction.
+// One instance is one value.
+type aborted struct {
+	*court
+	reads tally
+}
+
+func (c *aborted) kinds() []history.Kind { return readsOnly() }
+
+func (c *aborted) add(v *view) {
+	c.reads.checked += uint64(len(v.Records))
+	for k, i := range v.values {
+		s := &c.values.states[i]
+		if s.rank() != rankFailed || *s&untimely != 0 {
+			continue
+		}
+		*s |= untimely
+		c.reads.hit(func() Witness {
+			return c.witness(v.Partition, v.Records[k].Offset, i, v.Call, v.Return, "%s read what was aborted or had failed", c.client(v.Client))
+		})
+	}
+}
+
+func (c *aborted) found() []tally {
+	c.reads.anomaly = abortedRead
+	return []tally{c.reads}
+}

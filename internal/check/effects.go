@@ -1,0 +1,98 @@
+package check
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/kbench/kbench/internal/history"
+)
+
+// effects looks at what a group did with the records: reprocessed and unprocessed. One instance is one value.
+// A record that is lost is not also unprocessed.
+type effects struct {
+	*court
+	again, none tally
+	groups      []*group
+	prepared    bool
+	open        uint64 // not handled by a group that has not come so far
+}
+
+func (c *effects) kinds() []history.Kind {
+	return []history.Kind{history.Send, history.Process}
+}
+
+// judged are the groups whose effects are looked at: in a recorded run the one that processes, else each that has any.
+func (c *effects) judged() []*group {
+	if c.prepared {
+		return c.groups
+	}
+	c.prepared = true
+	for _, g := range c.ledger.groups {
+		if g.any && (!c.run.recorded || c.run.processed && g.name == c.run.group) {
+			c.groups = append(c.groups, g)
+		}
+	}
+	slices.SortFunc(c.groups, func(a, b *group) int { return cmp.Compare(a.name, b.name) })
+	return c.groups
+}
+
+func (c *effects) add(v *view) {
+	groups := c.judged()
+	if len(groups) == 0 {
+		return
+	}
+	if v.Kind == history.Send {
+		for _, g := range groups {
+			c.handled(g, v)
+		}
+		return
+	}
+	g := c.group(v.Op)
+	c.again.checked += uint64(len(v.values))
+	for k, i := range v.values {
+		at := g.effects.at(int64(i))
+		if *at&effectMask < 2 || *at&effectSeen == effectSeen || c.values.nobody(i) {
+			continue
+		}
+		if *at&effectMet == 0 {
+			*at |= effectMet // the first effect is as it should be
+			continue
+		}
+		*at |= effectSeen
+		c.again.hit(func() Witness {
+			return c.witness(v.Partition, v.Records[k].Offset, i, v.Call, v.Return, "%s handled it, which had been handled before", c.client(v.Client))
+		})
+	}
+}
+
+// Marks of the second pass on an effect.
+const (
+	effectMet  = 8
+	effectSeen = 16
+)
+
+// handled finds acknowledged records without an effect.
+func (c *effects) handled(g *group, v *view) {
+	s := &c.values.states[v.value]
+	p := c.part(v.Partition)
+	if s.rank() != rankOK || p == nil || !g.topics[p.topic.name] || *s&undone != 0 {
+		return
+	}
+	c.none.checked++
+	if g.effects.get(int64(v.value)) != 0 || c.complete(p) && !s.inLog(p) {
+		return
+	}
+	*s |= undone
+	if c.run.recorded && !c.run.drained && (v.Offset < 0 || v.Offset >= g.cover[v.Partition]) {
+		c.open++
+		return
+	}
+	c.none.hit(func() Witness {
+		return c.witness(v.Partition, v.Offset, v.value, v.Call, v.Return, "acknowledged, and never handled")
+	})
+}
+
+func (c *effects) found() []tally {
+	c.again.anomaly, c.none.anomaly = reprocessed, unprocessed
+	return []tally{c.again, c.none}
+}

@@ -1,0 +1,268 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kbench/kbench/internal/history"
+	"github.com/kbench/kbench/internal/rundir"
+)
+
+// run is what the judge knows of a run besides its history; of a hand-written history there is only the guarantee.
+type run struct {
+	recorded  bool
+	guarantee string
+	meta      rundir.Meta
+	windows   []window
+
+	group         string
+	input         string // topic of a read–process–write
+	processed     bool
+	transactional bool
+	drained       bool
+
+	finalTorn bool     // the final reader's log is not whole
+	logs      []string // what is wrong with the logs
+	readers   string   // what is wrong with the logs of those who read, "" for nothing
+	writers   string   // likewise of those who send
+}
+
+// The wall clock may move by so much against the monotonic one: time servers slew it by less in a run.
+const maxWallStepMs = 200
+
+func recordedRun(meta rundir.Meta, h *history.History) run {
+	r := run{
+		recorded: true, guarantee: meta.Guarantee, meta: meta,
+		group: meta.Judged.Group, input: meta.Judged.InputTopic, processed: meta.Judged.Processed,
+		transactional: meta.Judged.Transactions, drained: meta.Judged.Drained,
+	}
+	for _, f := range meta.Faults {
+		r.windows = append(r.windows, faultWindow(f, meta.Clock))
+	}
+	r.examine(h)
+	return r
+}
+
+func (r run) compacted(topic string) bool {
+	return slices.ContainsFunc(r.meta.Topics, func(t rundir.Topic) bool { return t.Name == topic && t.Compacted })
+}
+
+// examine finds logs that are missing, damaged, or end too early without the session having been killed.
+func (r *run) examine(h *history.History) {
+	for i, c := range h.Header.Clients {
+		at := slices.IndexFunc(r.meta.Workers, func(w rundir.Worker) bool { return w.Name == c.Name && w.Session == int(c.Session) })
+		var w *rundir.Worker
+		if at >= 0 {
+			w = &r.meta.Workers[at]
+		}
+		problem := ""
+		if !h.Sessions[i].Closed && (w == nil || !w.Killed) {
+			problem = "its session did not close it, and was not killed"
+		}
+		for _, t := range h.Tears {
+			if int(t.Client) == i && (!t.Tail || w == nil || !w.Killed) {
+				problem = fmt.Sprintf("byte %d: %s", t.Offset, t.Reason)
+			}
+		}
+		if problem != "" {
+			r.blame(w, h.Sessions[i].File+" is not whole: "+problem)
+		}
+	}
+	for i := range r.meta.Workers {
+		w := &r.meta.Workers[i]
+		if !slices.Contains(h.Header.Clients, history.Client{Name: w.Name, Session: int32(w.Session)}) {
+			r.blame(w, fmt.Sprintf("there is no log of %s's session %d", w.Name, w.Session))
+		}
+	}
+}
+
+// blame notes what is wrong with a log, and whose it is; nil is the final reader.
+func (r *run) blame(w *rundir.Worker, problem string) {
+	r.logs = append(r.logs, problem)
+	switch {
+	case w == nil || w.Role == "reader":
+		r.finalTorn = true
+	case w.Role == "producer":
+		r.writers = problem
+	case w.Role == "processor":
+		r.writers, r.readers = problem, problem
+	default:
+		r.readers = problem
+	}
+}
+
+// doubts are anomalies that may only seem so because evidence is missing, with the reason.
+func (t *trial) doubts() map[string]string {
+	r, d := t.run, map[string]string{}
+	doubt := func(reason string, anomalies ...string) {
+		for _, a := range anomalies {
+			if d[a] == "" {
+				d[a] = reason
+			}
+		}
+	}
+	if !r.recorded {
+		return d
+	}
+	if r.finalTorn {
+		doubt("the final reader's log is not whole", lostWrite, unseen, unprocessed, tornTransaction, pollSkip)
+	}
+	doubt("no final read covers it", unseen)
+	if r.meta.Stage != rundir.Complete {
+		doubt("the run was cut off", unprocessed)
+	}
+	if r.readers != "" {
+		doubt(r.readers, unprocessed, pollSkip)
+	}
+	if r.readers != "" && !t.ledger.allComplete() {
+		doubt(r.readers, lostWrite)
+	}
+	if r.writers != "" {
+		doubt(r.writers, foreignRecord, unprocessed, duplicate)
+	}
+	return d
+}
+
+// nothing tells what was not exercised at all, "" if all was.
+func (t *trial) nothing() string {
+	switch {
+	case t.ledger.sends == 0:
+		return "nothing was sent"
+	case t.ledger.nothingRead():
+		return "nothing was read"
+	}
+	return ""
+}
+
+// missing lists everything that stands against 'holds', besides anomalies.
+func (t *trial) missing() []string {
+	var list []string
+	list = append(list, t.crashes...)
+	if nothing := t.nothing(); nothing != "" {
+		list = append(list, nothing)
+	}
+	if !t.run.recorded {
+		return append(list, t.unread()...)
+	}
+	list = append(list, stageReasons(t.run.meta)...)
+	list = append(list, t.run.logs...)
+	if step := t.run.meta.Clock.WallStepMs; step > maxWallStepMs || step < -maxWallStepMs {
+		list = append(list, fmt.Sprintf("the wall clock was moved by %d ms during the run", step))
+	}
+	if t.run.guarantee == "" {
+		return list
+	}
+	if t.counts.Acked == 0 {
+		list = append(list, "no record was acknowledged")
+	}
+	list = append(list, t.finalReasons()...)
+	list = append(list, t.groupReasons()...)
+	return append(list, t.faultReasons()...)
+}
+
+func stageReasons(meta rundir.Meta) []string {
+	if meta.Stage == rundir.Complete {
+		return nil
+	}
+	reason := fmt.Sprintf("the run did not come to its end: it stopped at %q", meta.Stage)
+	if meta.Error != "" {
+		reason += ": " + meta.Error
+	}
+	return []string{reason}
+}
+
+func (t *trial) finalReasons() []string {
+	f := t.run.meta.FinalRead
+	var list []string
+	if !f.Done {
+		list = append(list, "the final read was not done")
+	}
+	list = append(list, f.Problems...)
+	list = append(list, t.unread()...)
+	if t.run.guarantee == ExactlyOnceTransactions && f.Passes < 2 {
+		list = append(list, "the final read made one pass; transactions need two that agree")
+	}
+	return list
+}
+
+// unread lists partitions that the final read did not read to their ends. A hand-written history without any final
+// read is judged by its polls.
+func (t *trial) unread() []string {
+	var list []string
+	for i := range t.ledger.parts {
+		p := &t.ledger.parts[i]
+		wanted := t.run.recorded || p.end >= 0 || p.pass() >= 0
+		if !wanted || t.ledger.complete(p) {
+			continue
+		}
+		switch {
+		case p.pass() < 0 && p.end == 0 && !t.run.recorded:
+		case p.pass() < 0:
+			list = append(list, fmt.Sprintf("the final read did not read %s", p.name))
+		case p.end < 0 && t.run.recorded:
+			list = append(list, fmt.Sprintf("no end is recorded for %s", p.name))
+		case p.end < 0:
+			list = append(list, fmt.Sprintf("the final read of %s reached %d, though offset %d had been read before", p.name, p.reached[p.pass()], p.highest))
+		default:
+			list = append(list, fmt.Sprintf("the final read of %s reached %d of %d", p.name, slices.Min(reachedBy(p)), p.end))
+		}
+	}
+	if t.agree != nil && t.agree.differ > 0 {
+		list = append(list, fmt.Sprintf("the final read's passes differ in %d records, the first at %s", t.agree.differ, t.agree.first))
+	}
+	return list
+}
+
+func reachedBy(p *partition) []int64 {
+	return slices.DeleteFunc([]int64{p.reached[0], p.reached[1]}, func(n int64) bool { return n < 0 })
+}
+
+// groupReasons tell where a group or the processors did not come to the end.
+func (t *trial) groupReasons() []string {
+	var list []string
+	if t.run.processed {
+		switch g := t.ledger.groups[t.run.group]; {
+		case g == nil || !g.any:
+			list = append(list, "the group handled nothing")
+		case t.effects != nil && t.effects.open > 0:
+			list = append(list, fmt.Sprintf("the group did not arrive at the end: it has not handled %d acknowledged records", t.effects.open))
+		case !t.run.drained && slices.Contains([]string{AtLeastOnce, ExactlyOnce}, t.run.guarantee):
+			list = append(list, "the group did not arrive at the end")
+		}
+	}
+	if t.outputs != nil && len(t.outputs.behind) > 0 && t.run.guarantee == ExactlyOnceTransactions {
+		list = append(list, "the processors did not cover their input to its end: "+strings.Join(t.outputs.behind, ", "))
+	}
+	return list
+}
+
+// agreement compares the passes of the final read.
+type agreement struct {
+	*court
+	differ uint64
+	first  string
+}
+
+func (c *agreement) kinds() []history.Kind { return []history.Kind{history.FinalRead} }
+
+func (c *agreement) add(v *view) {
+	p := c.part(v.Partition)
+	if p == nil || p.reached[0] < 0 || p.reached[1] < 0 || !c.complete(p) {
+		return
+	}
+	other := inSecond
+	if v.Pass > 1 {
+		other = inFirst
+	}
+	for k, i := range v.values {
+		if c.values.states[i]&other != 0 {
+			continue
+		}
+		if c.differ++; c.differ == 1 {
+			c.first = fmt.Sprintf("%s@%d", p.name, v.Records[k].Offset)
+		}
+	}
+}
+
+func (c *agreement) found() []tally { return nil }

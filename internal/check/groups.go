@@ -1,0 +1,197 @@
+package check
+
+import (
+	"slices"
+
+	"github.com/kbench/kbench/internal/history"
+)
+
+// group is a consumer group, or a client that is in none: what it was given, what it did, how far it committed.
+type group struct {
+	name    string
+	effects paged[uint8]    // by value index
+	any     bool            // some effect is recorded
+	seen    []intervals     // by partition: offsets that its members polled
+	cover   []int64         // by partition: the position up to which it has committed or handled
+	topics  map[string]bool // that it reads
+}
+
+// Effects on one value: how often (0, 1, 2 for more) and whether one may have happened besides.
+const (
+	effectMask  = 3
+	effectMaybe = 4
+)
+
+type effect struct {
+	group *group
+	value index
+}
+
+// apply counts an effect once it is known whether it happened.
+func (e effect) apply(l *ledger, outcome state) {
+	at := e.group.effects.at(int64(e.value))
+	switch outcome {
+	case rankOK:
+		if *at&effectMask < 2 {
+			*at++
+		}
+	case rankIndeterminate:
+		*at |= effectMaybe
+	}
+}
+
+// groupOffsets are offsets that a group commits with a transaction.
+type groupOffsets struct {
+	group   *group
+	offsets []history.PartitionOffset
+}
+
+func (c groupOffsets) apply(outcome state) {
+	if outcome != rankOK {
+		return
+	}
+	for _, o := range c.offsets {
+		c.group.covers(o.Partition, o.Offset)
+	}
+}
+
+// group of an operation: the one it names, in a recorded run else the run's, else the client by itself.
+func (l *ledger) group(op *history.Op) *group {
+	name := op.Group
+	if name == "" && l.run.recorded && op.Kind != history.Poll {
+		name = l.run.group
+	}
+	if name == "" {
+		name = "\x00" + l.h.Header.ClientName(op.Client)
+	}
+	g := l.groups[name]
+	if g == nil {
+		g = &group{name: name, seen: make([]intervals, len(l.parts)), cover: make([]int64, len(l.parts)), topics: map[string]bool{}}
+		l.groups[name] = g
+	}
+	return g
+}
+
+func (g *group) covers(p int32, position int64) {
+	if p >= 0 && int(p) < len(g.cover) {
+		g.cover[p] = max(g.cover[p], position)
+	}
+}
+
+func (g *group) polled(op *history.Op) {
+	if op.Partition < 0 || int(op.Partition) >= len(g.seen) {
+		return
+	}
+	for _, run := range runs(op.Records) {
+		g.seen[op.Partition].add(run.from, run.to)
+	}
+}
+
+func (l *ledger) learnEffects(op *history.Op) {
+	g := l.group(op)
+	g.any = true
+	l.reading(g, op.Partition)
+	for k := range op.Records {
+		e := effect{g, l.values.index(identity(&op.Records[k]))}
+		if op.Outcome == history.OK && op.Txn == 0 {
+			g.covers(op.Partition, op.Records[k].Offset+1)
+		}
+		switch {
+		case l.values.nobody(e.value):
+		case op.Txn != 0 && op.Outcome == history.OK:
+			x := l.txns.open(op)
+			x.effects = append(x.effects, e)
+			if x.outcome != noOutcome {
+				x.apply(l)
+			}
+		default:
+			e.apply(l, rankOf(op.Outcome))
+		}
+	}
+}
+
+// reading notes that a group reads a partition's topic.
+func (l *ledger) reading(g *group, p int32) {
+	if part := l.part(p); part != nil {
+		g.topics[part.topic.name] = true
+	}
+}
+
+func (l *ledger) learnCommit(op *history.Op) {
+	g := l.group(op)
+	for _, o := range op.Offsets {
+		l.reading(g, o.Partition)
+	}
+	if op.Outcome != history.OK {
+		return
+	}
+	c := groupOffsets{g, slices.Clone(op.Offsets)}
+	if op.Txn == 0 {
+		c.apply(rankOK)
+		return
+	}
+	x := l.txns.open(op)
+	x.commits = append(x.commits, c)
+	if x.outcome != noOutcome {
+		x.apply(l)
+	}
+}
+
+func (l *ledger) learnAssignment(op *history.Op) {
+	if op.Group == "" {
+		return
+	}
+	g := l.group(op)
+	for _, p := range op.Partitions {
+		l.reading(g, p)
+	}
+}
+
+// intervals is a set of offsets as rows without gaps, in order.
+type intervals []interval
+
+type interval struct{ from, to int64 } // to is not in it
+
+// add joins [from, to) with the set.
+func (s *intervals) add(from, to int64) {
+	if n := len(*s); n > 0 && (*s)[n-1].from <= from && from <= (*s)[n-1].to {
+		(*s)[n-1].to = max((*s)[n-1].to, to)
+		return
+	}
+	first, _ := slices.BinarySearchFunc(*s, from, func(i interval, from int64) int {
+		if i.to < from {
+			return -1
+		}
+		return 1
+	})
+	last := first
+	for last < len(*s) && (*s)[last].from <= to {
+		from, to = min(from, (*s)[last].from), max(to, (*s)[last].to)
+		last++
+	}
+	*s = slices.Replace(*s, first, last, interval{from, to})
+}
+
+func (s intervals) has(offset int64) bool {
+	i, _ := slices.BinarySearchFunc(s, offset, func(i interval, offset int64) int {
+		if i.to <= offset {
+			return -1
+		}
+		return 1
+	})
+	return i < len(s) && s[i].from <= offset
+}
+
+// runs are the rows of offsets without gaps in records.
+func runs(records []history.Record) []interval {
+	var list []interval
+	for i := range records {
+		offset := records[i].Offset
+		if n := len(list); n > 0 && list[n-1].to == offset {
+			list[n-1].to++
+			continue
+		}
+		list = append(list, interval{offset, offset + 1})
+	}
+	return list
+}

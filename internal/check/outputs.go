@@ -1,0 +1,114 @@
+package check
+
+import (
+	"math"
+	"slices"
+
+	"github.com/kbench/kbench/internal/history"
+)
+
+// outputs judges read–process–write: two committed outputs for one input are a duplicate, a committed input below what
+// the processors have covered without any is unprocessed. One instance is one input.
+type outputs struct {
+	*court
+	double, none tally
+	answered     []paged[uint32] // by input partition, by offset: the first output's index + 1, and answeredTwice
+	inputs       []bool          // partitions that are inputs
+	behind       []string        // input partitions that were not covered to their ends
+}
+
+const answeredTwice = 1 << 31
+
+func newOutputs(c *court) *outputs {
+	o := &outputs{court: c, double: tally{anomaly: duplicate}, none: tally{anomaly: unprocessed}, answered: make([]paged[uint32], len(c.parts)), inputs: make([]bool, len(c.parts))}
+	for i := range c.parts {
+		name := c.parts[i].topic.name
+		o.inputs[i] = name == c.run.input && name != "" || slices.Contains(c.h.Header.Inputs, name)
+	}
+	return o
+}
+
+func (c *outputs) kinds() []history.Kind { return sendsOnly() }
+
+func (c *outputs) add(v *view) {
+	if v.FromPartition < 0 || int(v.FromPartition) >= len(c.parts) || v.FromOffset < 0 {
+		return
+	}
+	c.double.checked++
+	if !c.committed(v) {
+		return
+	}
+	entry := c.answered[v.FromPartition].at(v.FromOffset)
+	switch first := *entry &^ answeredTwice; {
+	case first == 0:
+		*entry = v.value + 1
+	case first == v.value+1 || *entry&answeredTwice != 0:
+	default:
+		*entry |= answeredTwice
+		c.double.hit(func() Witness {
+			return c.witness(v.FromPartition, v.FromOffset, v.value, v.Call, v.Return, "this input has two outputs: %s and %s", c.name(first-1), c.name(v.value))
+		})
+	}
+}
+
+// committed tells whether an output is in the log, or where that was not read to its end, whether a reader of committed
+// records got it.
+func (c *outputs) committed(v *view) bool {
+	s := c.values.states[v.value]
+	if s.rank() == rankFailed {
+		return false
+	}
+	p := c.part(v.Partition)
+	if p != nil && c.complete(p) || p == nil && c.allComplete() {
+		return s.inLog(p)
+	}
+	return s&proof != 0
+}
+
+// found counts inputs without an output. Whether there is none can be said only if the whole log was read.
+func (c *outputs) found() []tally {
+	for p := range c.parts {
+		if c.inputs[p] && c.allComplete() {
+			c.unanswered(int32(p))
+		}
+	}
+	return []tally{c.double, c.none}
+}
+
+func (c *outputs) unanswered(partition int32) {
+	p := &c.parts[partition]
+	cover := c.covered(partition)
+	last := int64(history.Unknown)
+	p.offsets.each(0, math.MaxInt64, func(offset int64, entry uint32) bool {
+		i := entry&^readBit - 1
+		if entry&readBit == 0 || !c.values.states[i].inLog(p) {
+			return true
+		}
+		last = max(last, offset)
+		if offset >= cover {
+			return true
+		}
+		c.none.checked++
+		if c.answered[partition].get(offset) == 0 {
+			c.none.hit(func() Witness {
+				return c.witness(partition, offset, i, history.Unknown, history.Unknown, "the processors have come to offset %d, and this input has no output", cover)
+			})
+		}
+		return true
+	})
+	if last >= cover {
+		c.behind = append(c.behind, p.name)
+	}
+}
+
+// covered is how far any group has committed its input, everything where the run waited for the group to arrive.
+func (c *outputs) covered(p int32) int64 {
+	if c.run.drained {
+		return math.MaxInt64
+	}
+	cover := int64(0)
+	for _, g := range c.ledger.groups {
+		cover = max(cover, g.cover[p])
+	}
+	return cover
+}

@@ -1,0 +1,218 @@
+package check
+
+import (
+	"slices"
+
+	"github.com/kbench/kbench/internal/history"
+)
+
+// polls follows each client's position on each partition that stays assigned to it: nonmonotonic-poll where it goes back,
+// poll-skip where it leaves out an offset that is known to hold a record. Within one transaction both have names of
+// their own. One instance is one pair of polls.
+type polls struct {
+	*court
+	readers   map[int32]*reader
+	back      tally
+	skipped   tally // that nobody of the group got
+	taken     tally // that another member got
+	txnBack   tally
+	txnSkip   tally
+	precommit tally
+}
+
+// reader is one client's position on all partitions.
+type reader struct {
+	next      []int64 // by partition: the offset that should come next, unknown: -1
+	txn       []uint64
+	committed []int64 // the position to which it rewinds after an aborted transaction, unknown: -1
+	pending   []history.PartitionOffset
+}
+
+func newPolls(c *court) *polls {
+	return &polls{
+		court: c, readers: map[int32]*reader{},
+		back: tally{anomaly: nonmonotonicPoll}, skipped: tally{anomaly: pollSkip, variant: unhandled}, taken: tally{anomaly: pollSkip, variant: handled},
+		txnBack: tally{anomaly: internalNonmonoPoll}, txnSkip: tally{anomaly: internalPollSkip}, precommit: tally{anomaly: precommittedRead},
+	}
+}
+
+func (c *polls) kinds() []history.Kind {
+	return []history.Kind{history.Poll, history.Assign, history.Subscribe, history.Commit, history.Txn}
+}
+
+func (c *polls) add(v *view) {
+	r := c.readers[v.Client]
+	if r == nil {
+		n := len(c.parts)
+		r = &reader{next: unknowns(n), txn: make([]uint64, n), committed: unknowns(n)}
+		c.readers[v.Client] = r
+	}
+	switch v.Kind {
+	case history.Poll:
+		c.poll(r, v)
+	case history.Assign, history.Subscribe:
+		if v.Outcome != history.OK {
+			r.forget(nil)
+			return
+		}
+		r.forget(v.Partitions)
+	case history.Commit:
+		if v.Outcome != history.OK {
+			return
+		}
+		if v.Txn != 0 {
+			r.pending = append(r.pending, v.Offsets...)
+			return
+		}
+		r.commit(v.Offsets)
+	case history.Txn:
+		r.end(v.Outcome)
+	}
+}
+
+func unknowns(n int) []int64 {
+	list := make([]int64, n)
+	for i := range list {
+		list[i] = history.Unknown
+	}
+	return list
+}
+
+// forget drops the positions on all partitions but those that stay.
+func (r *reader) forget(stay []int32) {
+	for p := range r.next {
+		if !slices.Contains(stay, int32(p)) {
+			r.next[p], r.committed[p] = history.Unknown, history.Unknown
+		}
+	}
+}
+
+func (r *reader) commit(offsets []history.PartitionOffset) {
+	for _, o := range offsets {
+		if o.Partition >= 0 && int(o.Partition) < len(r.committed) {
+			r.committed[o.Partition] = o.Offset
+		}
+	}
+}
+
+// end of a transaction: after one that failed the client reads again from what it last committed, after one whose
+// outcome is open nobody knows from where.
+func (r *reader) end(outcome history.Outcome) {
+	switch outcome {
+	case history.OK:
+		r.commit(r.pending)
+	case history.Failed:
+		copy(r.next, r.committed)
+	default:
+		copy(r.next, unknowns(len(r.next)))
+		copy(r.committed, unknowns(len(r.committed)))
+	}
+	r.pending = r.pending[:0]
+}
+
+func (c *polls) poll(r *reader, v *view) {
+	if v.Partition < 0 || int(v.Partition) >= len(r.next) || len(v.Records) == 0 {
+		return
+	}
+	next := r.next[v.Partition]
+	inside := v.Txn != 0 && r.txn[v.Partition] == v.Txn
+	back, skip := false, false
+	for k := range v.Records {
+		offset := v.Records[k].Offset
+		if next >= 0 {
+			c.checkedPair(inside)
+			switch {
+			case offset < next && !back:
+				back = true
+				c.wentBack(v, k, next, inside)
+			case offset > next && !skip:
+				skip = c.leftOut(v, next, offset, inside)
+			}
+		}
+		next = offset + 1
+		inside = v.Txn != 0
+		if v.Txn != 0 {
+			c.ownSend(v, k)
+		}
+	}
+	r.next[v.Partition], r.txn[v.Partition] = next, v.Txn
+}
+
+func (c *polls) checkedPair(inside bool) {
+	if inside {
+		c.txnBack.checked++
+		c.txnSkip.checked++
+		return
+	}
+	c.back.checked++
+	c.skipped.checked++
+	c.taken.checked++
+}
+
+func (c *polls) wentBack(v *view, k int, next int64, inside bool) {
+	t := &c.back
+	if inside {
+		t = &c.txnBack
+	}
+	t.hit(func() Witness {
+		return c.witness(v.Partition, v.Records[k].Offset, v.values[k], v.Call, v.Return, "%s was at offset %d and got %d", c.client(v.Client), next, v.Records[k].Offset)
+	})
+}
+
+// leftOut looks for records that are known to stand between two offsets that a client got one after the other.
+func (c *polls) leftOut(v *view, next, got int64, inside bool) bool {
+	first, what, t := int64(history.Unknown), index(0), (*tally)(nil)
+	group := c.group(v.Op)
+	p := &c.parts[v.Partition]
+	whole := c.complete(p)
+	p.offsets.each(next, got, func(offset int64, entry uint32) bool {
+		i := entry&^readBit - 1
+		if entry == 0 || whole && entry&readBit == 0 || !c.values.states[i].committed() {
+			return true
+		}
+		kind := &c.skipped
+		if c.got(group, v.Partition, offset, i) {
+			kind = &c.taken
+		}
+		if t == nil || t == &c.taken && kind == &c.skipped {
+			first, what, t = offset, i, kind
+		}
+		return t != &c.skipped
+	})
+	if t == nil {
+		return false
+	}
+	if inside {
+		t = &c.txnSkip
+	}
+	t.hit(func() Witness {
+		return c.witness(v.Partition, first, what, v.Call, v.Return, "%s went from offset %d to %d, past this record", c.client(v.Client), next-1, got)
+	})
+	return true
+}
+
+// got tells whether a group has had a record all the same: handled it, or where no handling is recorded, polled it.
+func (c *polls) got(g *group, p int32, offset int64, i index) bool {
+	if g.any {
+		return g.effects.get(int64(i)) != 0
+	}
+	return g.seen[p].has(offset)
+}
+
+// ownSend finds a transaction that reads what it has itself sent and not yet committed: precommitted-read.
+func (c *polls) ownSend(v *view, k int) {
+	x := c.txns.byName[txnName{v.Client, v.Txn}]
+	if x == nil {
+		return
+	}
+	c.precommit.checked++
+	if x.has(v.values[k]) && v.Return < x.ended {
+		c.precommit.hit(func() Witness {
+			return c.witness(v.Partition, v.Records[k].Offset, v.values[k], v.Call, v.Return, "%s read its own send before transaction %s was committed", c.client(v.Client), c.h.Header.TxnName(v.Txn))
+		})
+	}
+}
+
+func (c *polls) found() []tally {
+	return []tally{c.skipped, c.taken, c.back, c.txnSkip, c.txnBack, c.precommit}
+}

@@ -1,0 +1,135 @@
+package check
+
+import (
+	"fmt"
+
+	"github.com/kbench/kbench/internal/history"
+)
+
+// transactions are kept until the end of the first pass: their outcome rules their members.
+type transactions struct {
+	byName map[txnName]*txn
+	list   []*txn
+}
+
+type txnName struct {
+	client int32
+	id     uint64
+}
+
+type txn struct {
+	name    txnName
+	outcome state // noOutcome while open, then rankOK, rankFailed or rankIndeterminate
+	ended   int64 // when that was known
+	spans   []span
+	claims  []claim // offsets that were acknowledged, until the outcome is known
+	effects []effect
+	commits []groupOffsets
+}
+
+// span is a row of values, numbered without a gap.
+type span struct{ first, n index }
+
+func newTransactions() transactions { return transactions{byName: map[txnName]*txn{}} }
+
+func (t *transactions) open(op *history.Op) *txn {
+	name := txnName{op.Client, op.Txn}
+	x := t.byName[name]
+	if x == nil {
+		x = &txn{name: name}
+		t.byName[name] = x
+		t.list = append(t.list, x)
+	}
+	return x
+}
+
+// member enters a send that is not certainly out of the log.
+func (t *transactions) member(l *ledger, op *history.Op, i index) {
+	x := t.open(op)
+	x.add(i)
+	if op.Offset >= 0 && l.part(op.Partition) != nil {
+		x.claims = append(x.claims, claim{place: place{op.Partition, op.Offset}, value: i})
+	}
+	if x.outcome != noOutcome {
+		x.apply(l)
+	}
+}
+
+func (x *txn) add(i index) {
+	if n := len(x.spans); n > 0 {
+		last := &x.spans[n-1]
+		if i >= last.first && i < last.first+last.n {
+			return
+		}
+		if last.first+last.n == i {
+			last.n++
+			return
+		}
+	}
+	x.spans = append(x.spans, span{i, 1})
+}
+
+// each calls f for all members.
+func (x *txn) each(f func(index)) {
+	for _, s := range x.spans {
+		for i := s.first; i < s.first+s.n; i++ {
+			f(i)
+		}
+	}
+}
+
+func (t *transactions) close(l *ledger, op *history.Op) {
+	x := t.open(op)
+	outcome := rankOf(op.Outcome)
+	if x.outcome != noOutcome && x.outcome != outcome {
+		l.warnings = append(l.warnings, fmt.Sprintf("transaction %s of %s ends twice, in different ways: the first counts",
+			l.h.Header.TxnName(op.Txn), l.h.Header.ClientName(op.Client)))
+		return
+	}
+	x.outcome, x.ended = outcome, op.Return
+	x.apply(l)
+}
+
+// apply makes the outcome that of the members. Offsets of an indeterminate transaction count once it is proven.
+func (x *txn) apply(l *ledger) {
+	x.each(func(i index) { l.rank(i, x.outcome) })
+	for _, c := range x.commits {
+		c.apply(x.outcome)
+	}
+	for _, e := range x.effects {
+		e.apply(l, x.outcome)
+	}
+	x.commits, x.effects = nil, nil
+	switch x.outcome {
+	case rankOK:
+		for _, c := range x.claims {
+			l.place(c)
+		}
+		x.claims = nil
+	case rankFailed:
+		x.claims = nil
+	}
+}
+
+// settle ends what nobody ended, and proves what readers of committed records have seen.
+func (t *transactions) settle(l *ledger) {
+	for _, x := range t.list {
+		if x.outcome == noOutcome {
+			x.outcome = rankIndeterminate
+			x.apply(l)
+		}
+		if x.outcome != rankIndeterminate {
+			continue
+		}
+		seen := false
+		x.each(func(i index) { seen = seen || l.values.states[i]&proof != 0 })
+		if !seen {
+			continue
+		}
+		x.each(func(i index) { l.values.states[i] |= proven })
+		for _, c := range x.claims {
+			l.place(c)
+		}
+		x.claims = nil
+	}
+}
