@@ -96,11 +96,15 @@ func change(root *node, changes []Change) (*node, Problems) {
 	return root, problems
 }
 
-// value reads the value as YAML, at the column where it stands behind the path. What is no YAML is a text.
+// value reads the value as YAML, at the column where it stands behind the path. What is no YAML is a text, and so is
+// "a: b": mappings and lists are written with their brackets here.
 func (c Change) value(src *source) *node {
+	c.Value = strings.TrimSpace(c.Value)
 	indented := strings.Repeat(" ", len([]rune(c.Path))+1) + c.Value
 	if root, problems := readTree(src, []byte(indented)); root != nil && len(problems) == 0 {
-		return root
+		if root.shape != aMapping && root.shape != aList || strings.ContainsAny(c.Value[:1], "{[") {
+			return root
+		}
 	}
 	at := place{src, Pos{1, len([]rune(c.Path)) + 2}}
 	return &node{place: at, shape: aText, text: c.Value, plain: true}

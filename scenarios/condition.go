@@ -28,7 +28,7 @@ func functions() []function {
 }
 
 // operators, the longer before their beginnings.
-var operators = []string{"<=", ">=", "!=", "==", "<", ">", "="}
+func operators() []string { return []string{"<=", ">=", "!=", "==", "<", ">", "="} }
 
 // ParseCondition reads isr(orders/0) < 3, acked >= 5000 or its short form acked(5000), leader(orders/0) != old.
 // held(worker) alone asks for at least one record in hand.
@@ -124,7 +124,7 @@ func (c call) worker(out *Condition) error {
 
 // compare reads the operator and the value.
 func (out *Condition) compare(c call, f function) error {
-	at := slices.IndexFunc(operators, func(op string) bool { return strings.HasPrefix(c.rest, op) })
+	at := slices.IndexFunc(operators(), func(op string) bool { return strings.HasPrefix(c.rest, op) })
 	if at < 0 {
 		example := c.name + "(" + f.form + ") >= 1"
 		if f.form == asksCount {
@@ -136,7 +136,7 @@ func (out *Condition) compare(c call, f function) error {
 		}
 		return wrong("such as "+example, "expected a comparison (<, <=, =, !=, >=, >) after %s, found %s", c.name, found).at(c.restAt)
 	}
-	op := operators[at]
+	op := operators()[at]
 	value := strings.TrimSpace(c.rest[len(op):])
 	valueAt := c.restAt + len([]rune(c.rest)) - len([]rune(value))
 	if out.Op = op; op == "==" {

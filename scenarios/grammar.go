@@ -121,9 +121,11 @@ func (c call) index() (int, error) {
 }
 
 // targetForms are how targets are written, for messages.
-var targetForms = []string{"leader(topic/partition)", "follower(topic/partition)", "followers(topic/partition)", "broker(N)",
-	"broker(random)", "brokers", "controller", "coordinator(group)", "coordinator(transactional id)", "producer(N)",
-	"consumer(N)", "processor(N)", "killed", "paused", "a name given by as"}
+func targetForms() []string {
+	return []string{"leader(topic/partition)", "follower(topic/partition)", "followers(topic/partition)", "broker(N)",
+		"broker(random)", "brokers", "controller", "coordinator(group)", "coordinator(transactional id)", "producer(N)",
+		"consumer(N)", "processor(N)", "killed", "paused", "a name given by as"}
+}
 
 // anyCoordinator is a coordinator(name) of which it is not known yet whose name that is.
 const anyCoordinator = "coordinator?"
@@ -203,12 +205,12 @@ func didYouMeanForm(name string) string {
 	if near := nearestForm(name); near != "" {
 		return near
 	}
-	return "known: " + strings.Join(targetForms, ", ")
+	return "known: " + strings.Join(targetForms(), ", ")
 }
 
 // nearestForm suggests the form of target that was probably meant, "" where none is near.
 func nearestForm(name string) string {
-	for _, form := range targetForms {
+	for _, form := range targetForms() {
 		if head := callName.FindString(form); nearest(name, []string{head}) != "" && head != "a" {
 			return "did you mean " + form + "?"
 		}

@@ -303,7 +303,7 @@ func stepSchema() schema {
 func newName() schema {
 	s := pattern("a name for what the target turned out to be", asName.String())
 	var taken []string
-	for _, form := range targetForms {
+	for _, form := range targetForms() {
 		if head := callName.FindString(form); head != "a" && !slices.Contains(taken, head) {
 			taken = append(taken, head)
 		}
