@@ -16,6 +16,6 @@ func (cutAcks) Name() string { return "cut-acks" }
 
 func (f cutAcks) Check(env Env) error { return checkFilter(env) }
 
-func (f cutAcks) Inject(_ context.Context, in *Injection, _ *rand.Rand) (Evidence, error) {
-	return Evidence{}, in.filter(cluster.CutAnswer, f.order)
+func (f cutAcks) Inject(_ context.Context, in *Injection, _ *rand.Rand) (bool, error) {
+	return false, in.filter(cluster.CutAnswer, f.order)
 }

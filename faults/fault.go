@@ -20,8 +20,9 @@ type Fault interface {
 	// as who leads a partition, is found out by Inject.
 	Check(Env) error
 	// Inject finds its victims, journals how to heal each change before making it, hurts, and returns once the system
-	// shows the effect. What the cluster makes of it later is watched by the runner.
-	Inject(context.Context, *Injection, *rand.Rand) (Evidence, error)
+	// shows the effect; bit says that it does. It leaves its evidence with the injection, as the runner does with what
+	// the cluster makes of the fault later.
+	Inject(context.Context, *Injection, *rand.Rand) (bit bool, err error)
 }
 
 // order is what a scenario asks of a fault.

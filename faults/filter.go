@@ -18,7 +18,7 @@ func checkFilter(env Env) error {
 	return nil
 }
 
-// filter begins to treat Produce requests for a topic. What it caught is seen as it comes: see caught.
+// filter begins to treat Produce requests for a topic. Whether it bites is seen as it catches: see caught.
 func (in *Injection) filter(how cluster.Refusal, o order) error {
 	f, ok := in.Cluster.(cluster.AnswerFilter)
 	if !ok {
@@ -90,6 +90,17 @@ func (f *filtering) caught(logical func(string) string) Evidence {
 		e.Protection = []string{fmt.Sprintf("the brokers recognised the retry of %d cut batches as a duplicate and answered with the first offset", recognised)}
 	}
 	return e
+}
+
+// awaitsRetry tells whether an idempotent producer has yet to repeat a batch of which it was not told that it is stored.
+func (f *filtering) awaitsRetry() bool {
+	list, _ := treatedSoFar(f.filter)
+	for _, t := range list[min(f.since, len(list)):] {
+		if t.How == cluster.CutAnswer && f.how == t.How && t.Topic == f.topic && t.Idempotent && !t.Retried {
+			return true
+		}
+	}
+	return false
 }
 
 func (f *filtering) verb() string {

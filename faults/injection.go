@@ -26,9 +26,8 @@ type Injection struct {
 	orphans   map[client.Partition]bool
 	fences    map[victim]uint64 // the workers' counters of having been fenced
 	filtering *filtering
-	healing   Evidence // what was seen while healing
-	own       Evidence // what Inject saw
-	watched   Evidence // what the runner saw
+	bit       bool     // as Inject saw it
+	seen      Evidence // in order of time
 }
 
 // Aim finds who is meant, now.
@@ -85,51 +84,58 @@ type blow struct {
 }
 
 // strike journals, hurts and looks. It has bitten where the system shows every victim in the state that was meant.
-func (in *Injection) strike(ctx context.Context, victims []victim, b blow) (Evidence, error) {
+func (in *Injection) strike(ctx context.Context, victims []victim, b blow) (bit bool, err error) {
 	h := hands{in.Env}
 	pids := map[victim]int{}
 	for _, v := range victims {
 		state, pid, err := h.state(v)
 		if err != nil {
-			return Evidence{}, err
+			return false, err
 		}
 		if state == b.shows {
-			return Evidence{}, fmt.Errorf("%s is %s already", in.run.name(v), state)
+			return false, fmt.Errorf("%s is %s already", in.run.name(v), state)
 		}
 		pids[v] = pid
 		in.before(undoFor(b.undo, v, pid))
 	}
 	if err := in.journalled(); err != nil {
-		return Evidence{}, err
+		return false, err
 	}
 	in.struck()
 	for _, v := range victims {
 		if err := b.act(h, ctx, v); err != nil {
-			return Evidence{}, fmt.Errorf("%s: %w", in.run.name(v), err)
+			return false, fmt.Errorf("%s: %w", in.run.name(v), err)
 		}
 	}
 	return in.shown(victims, b.shows, pids)
 }
 
 // shown is the system's word on what became of the victims.
-func (in *Injection) shown(victims []victim, state string, pids map[victim]int) (Evidence, error) {
-	e := Evidence{Bit: len(victims) > 0}
+func (in *Injection) shown(victims []victim, state string, pids map[victim]int) (bit bool, err error) {
+	bit = len(victims) > 0
 	for _, v := range victims {
 		now, _, err := hands{in.Env}.state(v)
 		if err != nil {
-			return Evidence{}, err
+			return false, err
 		}
 		switch {
 		case now == stateDetached:
-			e.Lines = append(e.Lines, in.run.name(v)+" is detached from its clients (simulated: no process died)")
+			in.see("%s is detached from its clients (simulated: no process died)", in.run.name(v))
 		case now == state:
-			e.Lines = append(e.Lines, fmt.Sprintf("process %d of %s is %s", pids[v], in.run.name(v), now))
+			in.see("process %d of %s is %s", pids[v], in.run.name(v), now)
 		default:
-			e.Bit = false
-			e.Lines = append(e.Lines, fmt.Sprintf("process %d of %s is %s, not %s", pids[v], in.run.name(v), now, state))
+			bit = false
+			in.see("process %d of %s is %s, not %s", pids[v], in.run.name(v), now, state)
 		}
 	}
-	return e, nil
+	return bit, nil
+}
+
+// see adds a line of evidence.
+func (in *Injection) see(format string, args ...any) {
+	in.run.mu.Lock()
+	defer in.run.mu.Unlock()
+	in.seen.Lines = append(in.seen.Lines, fmt.Sprintf(format, args...))
 }
 
 // struck notes the moment in which the fault begins.
@@ -157,14 +163,9 @@ func (in *Injection) heal(ctx context.Context, wanted func(Undo) bool) error {
 	return in.run.heal(ctx, func(p pending) bool { return p.by == in && (wanted == nil || wanted(p.undo)) })
 }
 
-// evidence so far. A fault aimed at a leader has bitten only once the cluster shows that it led no more.
+// evidence so far, in order of time; what a filter caught comes last, as it counts it anew each time.
 func (in *Injection) evidence() Evidence {
-	var e Evidence
-	for _, part := range []Evidence{in.own, in.watched, in.healing} {
-		e.Lines = append(e.Lines, part.Lines...)
-		e.Protection = append(e.Protection, part.Protection...)
-	}
-	e.Bit = in.own.Bit
+	e := Evidence{Bit: in.bit, Lines: slices.Clone(in.seen.Lines), Protection: slices.Clone(in.seen.Protection)}
 	if in.filtering != nil {
 		caught := in.filtering.caught(in.run.logical)
 		e.Bit = caught.Bit
@@ -179,7 +180,8 @@ func (in *Injection) mustMove() bool {
 	return len(in.leads) > 0 && !in.moved && in.rec.Name != "pause"
 }
 
-// record is the fault as the run directory has it.
+// record is the fault as the run directory has it. One aimed at a leader has bitten only once the cluster shows that
+// this broker leads no more.
 func (in *Injection) record() rundir.Fault {
 	rec := in.rec
 	e := in.evidence()

@@ -14,10 +14,10 @@ func (kill) Name() string { return "kill" }
 
 func (f kill) Check(env Env) error { return checkVictims(env, f.target, mayBeSimulated) }
 
-func (f kill) Inject(ctx context.Context, in *Injection, rng *rand.Rand) (Evidence, error) {
+func (f kill) Inject(ctx context.Context, in *Injection, rng *rand.Rand) (bool, error) {
 	victims, err := in.Aim(ctx, f.target, rng)
 	if err != nil {
-		return Evidence{}, err
+		return false, err
 	}
 	return in.strike(ctx, victims, blow{act: hands.kill, shows: stateDead, undo: undoStart})
 }

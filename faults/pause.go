@@ -14,10 +14,10 @@ func (pause) Name() string { return "pause" }
 
 func (f pause) Check(env Env) error { return checkVictims(env, f.target, 0) }
 
-func (f pause) Inject(ctx context.Context, in *Injection, rng *rand.Rand) (Evidence, error) {
+func (f pause) Inject(ctx context.Context, in *Injection, rng *rand.Rand) (bool, error) {
 	victims, err := in.Aim(ctx, f.target, rng)
 	if err != nil {
-		return Evidence{}, err
+		return false, err
 	}
 	return in.strike(ctx, victims, blow{act: hands.pause, shows: statePaused, undo: undoResume})
 }

@@ -16,6 +16,6 @@ func (refuseProduce) Name() string { return "refuse-produce" }
 
 func (f refuseProduce) Check(env Env) error { return checkFilter(env) }
 
-func (f refuseProduce) Inject(_ context.Context, in *Injection, _ *rand.Rand) (Evidence, error) {
-	return Evidence{}, in.filter(cluster.RefuseRequest, f.order)
+func (f refuseProduce) Inject(_ context.Context, in *Injection, _ *rand.Rand) (bool, error) {
+	return false, in.filter(cluster.RefuseRequest, f.order)
 }

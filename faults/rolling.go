@@ -24,25 +24,22 @@ func (f rolling) Check(env Env) error {
 }
 
 // Inject returns when the last broker is back. It has bitten only if every broker was really stopped.
-func (f rolling) Inject(ctx context.Context, in *Injection, rng *rand.Rand) (Evidence, error) {
+func (f rolling) Inject(ctx context.Context, in *Injection, rng *rand.Rand) (bool, error) {
 	brokers, err := in.Aim(ctx, scenarios.Target{Kind: scenarios.Brokers}, rng)
 	if err != nil {
-		return Evidence{}, err
+		return false, err
 	}
-	var all Evidence
-	bit := true
-	for _, b := range brokers {
-		e, err := in.restart(ctx, []victim{b}, 0)
-		bit = bit && e.Bit
-		all.Lines = append(all.Lines, e.Lines...)
+	all := true
+	for i, b := range brokers {
+		bit, err := in.restart(ctx, []victim{b}, 0)
+		if err == nil {
+			err = in.rejoined(ctx, b)
+		}
 		if err != nil {
-			return all, fmt.Errorf("after %d of %d brokers: %w", len(all.Lines), len(brokers), err)
+			return false, fmt.Errorf("after %d of %d brokers: %w", i, len(brokers), err)
 		}
-		if err := in.rejoined(ctx, b); err != nil {
-			return all, err
-		}
+		all = all && bit
 	}
-	all.Bit = bit
 	return all, nil
 }
 

@@ -17,6 +17,7 @@ import (
 
 const (
 	healLimit   = 90 * time.Second // for what is to be healed at once, whatever has been cancelled
+	retryLimit  = 5 * time.Second  // for clients to send again what was cut; those that have died never will
 	lingerLimit = 30 * time.Second // for what the cluster does after the heal: elections, catching up
 )
 
@@ -150,7 +151,7 @@ func (r *runner) healed(p pending) {
 	if p.undo.Do == undoStart || p.undo.Do == undoResume {
 		v := p.undo.victim()
 		if state, pid, err := (hands{r.env}).state(v); err == nil {
-			in.healing.Lines = append(in.healing.Lines, fmt.Sprintf("%s is %s again, %s", r.name(v), state, processName(pid)))
+			in.seen.Lines = append(in.seen.Lines, fmt.Sprintf("%s is %s again%s", r.name(v), state, asProcess(pid)))
 		}
 	}
 	if !slices.ContainsFunc(r.pending, func(p pending) bool { return p.by == in }) && in.rec.At != 0 {
@@ -159,11 +160,11 @@ func (r *runner) healed(p pending) {
 	}
 }
 
-func processName(pid int) string {
+func asProcess(pid int) string {
 	if pid == 0 {
-		return "no process of its own"
+		return ""
 	}
-	return fmt.Sprintf("process %d", pid)
+	return fmt.Sprintf(", process %d", pid)
 }
 
 func (r *runner) subject(u Undo) string {
@@ -198,9 +199,9 @@ func (r *runner) begin(ctx context.Context, in *Injection, o order, rng *rand.Ra
 	if err != nil {
 		return err
 	}
-	e, err := fault.Inject(ctx, in, rng)
+	bit, err := fault.Inject(ctx, in, rng)
 	r.mu.Lock()
-	in.own = e
+	in.bit = bit && err == nil
 	if err == nil && in.rec.Healed == nil && !slices.ContainsFunc(r.pending, func(p pending) bool { return p.by == in }) {
 		now := r.env.Now() // it has healed itself, as a restart does
 		in.rec.Healed = &now
@@ -276,6 +277,9 @@ func (r *runner) unsettled() string {
 		}
 		if in.mustMove() {
 			return "the leader of " + partitionName(in.leads[0]) + " has not moved"
+		}
+		if h := in.rec.Healed; in.filtering != nil && h != nil && r.env.Now()-*h < retryLimit.Nanoseconds() && in.filtering.awaitsRetry() {
+			return "requests whose answers were cut have not been sent again"
 		}
 		for _, v := range in.victims {
 			if v.role != "" || !slices.Contains(r.env.Cluster.Brokers(), v.n) {

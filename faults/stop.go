@@ -14,10 +14,10 @@ func (stop) Name() string { return "stop" }
 
 func (f stop) Check(env Env) error { return checkVictims(env, f.target, mayBeSimulated|nodesOnly) }
 
-func (f stop) Inject(ctx context.Context, in *Injection, rng *rand.Rand) (Evidence, error) {
+func (f stop) Inject(ctx context.Context, in *Injection, rng *rand.Rand) (bool, error) {
 	victims, err := in.Aim(ctx, f.target, rng)
 	if err != nil {
-		return Evidence{}, err
+		return false, err
 	}
 	return in.strike(ctx, victims, blow{act: hands.stop, shows: stateDead, undo: undoStart})
 }

@@ -220,9 +220,9 @@ func (in *Injection) take(c change) {
 	if !lost && !gained && !member {
 		return
 	}
-	in.watched.Lines = append(in.watched.Lines, c.text)
-	if c.protects != "" && !slices.Contains(in.watched.Protection, c.protects) {
-		in.watched.Protection = append(in.watched.Protection, c.protects)
+	in.seen.Lines = append(in.seen.Lines, c.text)
+	if c.protects != "" && !slices.Contains(in.seen.Protection, c.protects) {
+		in.seen.Protection = append(in.seen.Protection, c.protects)
 	}
 }
 
@@ -242,7 +242,7 @@ func (in *Injection) fenced() {
 		}
 		if n := in.Workers.Counters(v.role, int(v.n))["fenced"]; n > in.fences[v] {
 			in.fences[v] = n
-			in.watched.Protection = append(in.watched.Protection, fmt.Sprintf("%s was fenced", in.run.name(v)))
+			in.seen.Protection = append(in.seen.Protection, fmt.Sprintf("%s was fenced", in.run.name(v)))
 		}
 	}
 }

@@ -18,6 +18,8 @@ type Treated struct {
 	Partition int32
 	Offset    int64 // where the broker appended it, though the client was not told; -1 for a refused one
 	Records   int   // 0: unknown
+	// Idempotent batches carry a producer id and a sequence, by which a broker can tell a retry.
+	Idempotent bool
 	// Retried is set once the client sent the same batch (producer id, epoch, sequence) again and the broker
 	// answered with the same offset: it recognised the duplicate.
 	Retried bool
@@ -244,7 +246,8 @@ func (g *Gate) answered(by *rule, batches []produced, resp *kmsg.ProduceResponse
 			g.cut[b.key()] = len(g.treated)
 			g.watching.Store(true)
 		}
-		g.treated = append(g.treated, Treated{How: cluster.CutAnswer, Topic: b.topic, Partition: b.partition, Offset: offset, Records: b.batch.records})
+		g.treated = append(g.treated, Treated{How: cluster.CutAnswer, Topic: b.topic, Partition: b.partition, Offset: offset,
+			Records: b.batch.records, Idempotent: b.batch.producer >= 0})
 	}
 	return true
 }
@@ -273,7 +276,8 @@ func (g *Gate) refused(batches []produced) {
 	g.requests++
 	for _, b := range batches {
 		if len(g.treated) < maxTreated {
-			g.treated = append(g.treated, Treated{How: cluster.RefuseRequest, Topic: b.topic, Partition: b.partition, Offset: -1, Records: b.batch.records})
+			g.treated = append(g.treated, Treated{How: cluster.RefuseRequest, Topic: b.topic, Partition: b.partition, Offset: -1,
+				Records: b.batch.records, Idempotent: b.batch.producer >= 0})
 		}
 	}
 }
