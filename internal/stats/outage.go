@@ -67,8 +67,8 @@ type partitionTrack struct {
 type faultTrack struct {
 	at, until, healed int64 // the window [at, until); healed: never where it was not
 	longest           gap
-	tried             bool // a send was intended in the window
-	succeeded         bool // an ok one
+	tried             bool // a send was intended, or waited, while the fault lasted
+	succeeded         bool // a send intended in the window was ok
 }
 
 func newOutages(partitions []string, m rundir.Meta) *outages {
@@ -108,9 +108,8 @@ func (o *outages) add(op *history.Op) {
 	intended, ok := start(op), op.Outcome == history.OK
 	for i := range o.faults {
 		f := &o.faults[i]
-		if f.at <= intended && intended < f.until {
-			f.tried, f.succeeded = true, f.succeeded || ok
-		}
+		f.tried = f.tried || f.at <= intended && intended <= f.healed
+		f.succeeded = f.succeeded || ok && f.at <= intended && intended < f.until
 	}
 	p := op.Partition
 	if p < 0 && len(o.partition) == 1 {
@@ -151,6 +150,7 @@ func (o *outages) take(g gap) {
 	}
 	for i := range o.faults {
 		f := &o.faults[i]
+		f.tried = f.tried || g.to > f.at && g.from <= f.healed && g.length() > 0
 		if f.overlaps(g) && g.length() > f.longest.length() {
 			f.longest = g
 		}
@@ -186,7 +186,7 @@ func (o *outages) finish(loadEnd int64) []Outage {
 }
 
 func (o *outages) cost(f faultTrack) Outage {
-	if o.blind || !f.tried && f.longest.length() == 0 {
+	if o.blind || !f.tried {
 		return Outage{}
 	}
 	c := Outage{Unavailable: duration(f.longest.length())}

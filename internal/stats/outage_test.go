@@ -57,6 +57,16 @@ func TestOutages(t *testing.T) {
 			faults: []rundir.Fault{faultAt(5000, 6000)}, loadEnd: 7000,
 			unavailable: unknown, recovered: unknown,
 		},
+		"nobody sends while the fault lasts, and slowly after it: unknown": {
+			ops:    blocked(steady(nil, 0, 0, 2000), 0, 7000, 7010, 7162, history.OK),
+			faults: []rundir.Fault{faultAt(5000, 6000)}, loadEnd: 8000,
+			unavailable: unknown, recovered: unknown,
+		},
+		"only sends from before the injection wait": {
+			ops:    blocked(steady(nil, 0, 0, 1990), 0, 1990, 2000, 4000, history.OK),
+			faults: []rundir.Fault{faultAt(2000, 3000)}, loadEnd: 5000,
+			unavailable: 2010, partition: "orders/0", recovered: 2000,
+		},
 		"failures in the gap do not shorten it": {
 			ops:    steady(blocked(steady(nil, 0, 0, 1000), 0, 1000, 4000, 4005, history.Failed), 0, 4010, 8000),
 			faults: []rundir.Fault{faultAt(1000, 2000)}, loadEnd: 8000,
