@@ -350,9 +350,10 @@ func (p *partition) pass() int {
 	return -1
 }
 
-// complete tells whether the final read has read the whole partition, in each of its passes.
+// complete tells whether the final read has read the whole partition, in each of its passes. Where no end is recorded,
+// as in a hand-written history, it must at least have come past everything that was read.
 func (l *ledger) complete(p *partition) bool {
-	if l.run.finalTorn || p.reached[0] < 0 && p.reached[1] < 0 {
+	if l.run.finalTorn || p.pass() < 0 || l.run.recorded && p.end < 0 {
 		return false
 	}
 	for _, reached := range p.reached {
