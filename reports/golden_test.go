@@ -71,7 +71,9 @@ func followersPaused(t *testing.T) (*synthetic, check.Judgement) {
 	s.meta.Twin, s.meta.Judged.Acks, s.meta.Load.RatePerS = "at-least-once-followers-paused", "1", nil
 	s.meta.Expect = rundir.Expect{Violated: true, Anomalies: []string{"lost-write"}}
 	s.fault("pause", "brokers 2 and 3", 0, 3, []string{"processes of brokers 2 and 3 were stopped"}, nil)
-	s.fault("kill", "broker 1", 2, 6, []string{"leader of orders/0 moved 1→2, epoch 0→1"}, nil)
+	s.fault("kill", "broker 1", 2, 6, []string{"process 17 of broker 1 is dead", "leader of orders/0 moved 1→2, epoch 0→1",
+		"ISR of orders/0 shrank 1,2,3→2,3", "broker 1 is fenced: the cluster lists it no more", "broker 1 is running again, process 18",
+		"broker 1 is registered again"}, nil)
 	for n := range 1010 {
 		s.send(0, 2500+float64(n)/10, 2501+float64(n)/10, history.OK, n < 10)
 	}

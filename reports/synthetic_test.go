@@ -44,7 +44,7 @@ func newSynthetic(t *testing.T, name string) *synthetic {
 		FinalRead: rundir.FinalRead{Done: true, Passes: 1},
 		Workers: []rundir.Worker{{Name: "p0", Session: 1, Role: "producer"}, {Name: "c0", Session: 1, Role: "consumer"},
 			{Name: "final", Session: 1, Role: "reader"}},
-		Counters: map[string]uint64{"buffer_waits": 0},
+		Counters: map[string]uint64{"sent": 11_000},
 	}
 	return &synthetic{t: t, meta: m}
 }

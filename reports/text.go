@@ -232,8 +232,8 @@ func (s Summary) faults(p *page) {
 		if !f.Bit {
 			p.labelled("     ", "no evidence", p.style.paint(red, "that it bit: it proves nothing"))
 		}
-		p.labelled("     ", "seen", f.Evidence...)
-		p.labelled("     ", "protected", f.Protection...)
+		p.labelled("     ", "seen", first(f.Evidence)...)
+		p.labelled("     ", "protected", first(f.Protection)...)
 		if f.Problem != "" {
 			p.labelled("     ", "problem", f.Problem)
 		}
@@ -242,6 +242,15 @@ func (s Summary) faults(p *page) {
 			p.labelled("     ", "at risk", risk)
 		}
 	}
+}
+
+// first is as much of a list as is read in passing.
+func first(lines []string) []string {
+	const shown = 4
+	if len(lines) <= shown+1 {
+		return lines
+	}
+	return append(slices.Clone(lines[:shown]), fmt.Sprintf("… and %d more in %s", len(lines)-shown, rundir.MetaFile))
 }
 
 func when(f Fault) string {

@@ -17,10 +17,15 @@ const (
 )
 
 const (
-	keptUp     = 0.98 // share of the planned rate from which the schedule counts as kept
-	heldUp     = 0.10 // share of the senders' time from which waiting for room counts as what limits
-	counterFor = "buffer_waits"
-	counterUs  = "buffer_wait_us"
+	keptUp = 0.98 // share of the planned rate from which the schedule counts as kept
+	heldUp = 0.10 // share of the senders' time from which waiting for room counts as what limits
+)
+
+// Counters of a run, of which those that are 0 are left out. A driver's own have the prefix "client.".
+const (
+	counterSent  = "sent"
+	counterWaits = "client.buffer_waits"
+	counterUs    = "client.buffer_wait_us"
 )
 
 // Throughput of the records intended in the measured part. Rates are records a second, nil where not known.
@@ -40,12 +45,8 @@ func (c *computation) throughput(m rundir.Meta) Throughput {
 		Sent: c.sent, Acked: c.acked, Read: c.read,
 		Failed: c.f.Failed.Count(), Indeterminate: c.f.Indeterminate.Count(),
 	}
-	if c.sent > 1 { // n records span n-1 intervals
-		t.OfferedPerS = perSecond(c.sent-1, c.firstSent, c.lastSent)
-	}
-	if c.sent > 0 {
-		t.AckedPerS = perSecond(c.acked, from, max(c.lastAcked, c.lastSent))
-	}
+	t.OfferedPerS = c.offeredPerS()
+	t.AckedPerS = c.ackedPerS()
 	if t.AckedPerS != nil && m.Load.RecordSize > 0 {
 		mib := *t.AckedPerS * float64(m.Load.RecordSize) / (1 << 20)
 		t.AckedMiBPerS = &mib
@@ -63,10 +64,10 @@ func (c *computation) limitedBy(m rundir.Meta, t Throughput) LimitedBy {
 	if t.AckedPerS == nil || !m.Load.Max && m.Load.RatePerS == nil {
 		return ""
 	}
-	if !m.Load.Max && t.OfferedPerS != nil && *t.AckedPerS >= keptUp**m.Load.RatePerS {
+	if !m.Load.Max && *t.AckedPerS >= keptUp**m.Load.RatePerS {
 		return ByRate
 	}
-	waited, counted := m.Counters[counterFor]
+	waited, counted := m.Counters[counterWaits], m.Counters[counterSent] > 0
 	shared, share := m.Cluster.Kind != "external", c.waitedShare(m)
 	switch {
 	case !counted:
@@ -77,6 +78,27 @@ func (c *computation) limitedBy(m rundir.Meta, t Throughput) LimitedBy {
 		return ByBroker
 	}
 	return ""
+}
+
+// fellBehind tells whether a load with a schedule, which came to its end, was acknowledged more slowly than it was sent.
+func (c *computation) fellBehind(m rundir.Meta) bool {
+	acked, offered := c.ackedPerS(), c.offeredPerS()
+	return acked != nil && offered != nil && m.Load.RatePerS != nil && m.Stage != rundir.Interrupted && *acked < keptUp**offered
+}
+
+func (c *computation) offeredPerS() *float64 {
+	if c.sent < 2 {
+		return nil
+	}
+	return perSecond(c.sent-1, c.firstSent, c.lastSent) // n records span n-1 intervals
+}
+
+// ackedPerS counts to the last acknowledgement, however late it came.
+func (c *computation) ackedPerS() *float64 {
+	if c.sent == 0 {
+		return nil
+	}
+	return perSecond(c.acked, c.f.Measured.From, max(c.lastAcked, c.lastSent))
 }
 
 // waitedShare is the share of the senders' time in which they waited for room: in the client's buffer or, flat out, for one
@@ -132,7 +154,7 @@ func period(m rundir.Meta) time.Duration {
 
 func (c *computation) warnings(m rundir.Meta) []string {
 	var w []string
-	waits := m.Counters[counterFor]
+	waits := m.Counters[counterWaits]
 	switch late := c.late(m); {
 	case late && waits == 0:
 		lag, _ := c.f.Lag.Quantile(0.99)
@@ -141,6 +163,10 @@ func (c *computation) warnings(m rundir.Meta) []string {
 	case waits > 0:
 		w = append(w, fmt.Sprintf("the client's buffer was full and held the senders up %d times, %v in all; response times contain this, "+
 			"service times do not", waits, round(time.Duration(m.Counters[counterUs])*time.Microsecond)))
+	}
+	if acked, offered := c.ackedPerS(), c.offeredPerS(); c.fellBehind(m) {
+		w = append(w, fmt.Sprintf("acknowledgements did not keep up with the load: %.0f/s of %.0f/s; where that built a queue, response times "+
+			"depend on how long the run was", *acked, *offered))
 	}
 	for i, f := range c.f.Faults {
 		if f.NeverRecovered {

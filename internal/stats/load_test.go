@@ -20,15 +20,15 @@ func TestLimitedByTellsOnlyWhatTheEvidenceCarries(t *testing.T) {
 		want     LimitedBy
 	}{
 		"rate kept":                               {rate: &rate, every: 10, cluster: "local", want: ByRate},
-		"rate kept in the end, after waiting":     {rate: &rate, every: 10, cluster: "external", counters: map[string]uint64{counterFor: 9, counterUs: 500_000}, want: ByRate},
+		"rate kept in the end, after waiting":     {rate: &rate, every: 10, cluster: "external", counters: map[string]uint64{counterSent: 9, counterWaits: 9, counterUs: 500_000}, want: ByRate},
 		"rate missed, no counters":                {rate: &rate, every: 20, cluster: "external", want: ""},
-		"rate missed, the sender late":            {rate: &rate, every: 20, lag: 50, cluster: "external", counters: map[string]uint64{counterFor: 0}, want: ByClient},
-		"rate missed, the buffer full":            {rate: &rate, every: 20, cluster: "external", counters: map[string]uint64{counterFor: 9, counterUs: 500_000}, want: ByBroker},
-		"the same, sharing a machine":             {rate: &rate, every: 20, cluster: "local", counters: map[string]uint64{counterFor: 9, counterUs: 500_000}, want: ""},
-		"flat out, never waited":                  {max: true, every: 1, cluster: "local", counters: map[string]uint64{counterFor: 0}, want: ByClient},
-		"flat out, waited most of the time":       {max: true, every: 1, cluster: "external", counters: map[string]uint64{counterFor: 9, counterUs: 900_000}, want: ByBroker},
-		"flat out, waited for a place in flight":  {max: true, every: 1, lag: 0.5, cluster: "local", counters: map[string]uint64{counterFor: 0}, want: ""},
-		"flat out, waited a thousandth":           {max: true, every: 1, cluster: "external", counters: map[string]uint64{counterFor: 1, counterUs: 1_000}, want: ""},
+		"rate missed, the sender late":            {rate: &rate, every: 20, lag: 50, cluster: "external", counters: map[string]uint64{counterSent: 9}, want: ByClient},
+		"rate missed, the buffer full":            {rate: &rate, every: 20, cluster: "external", counters: map[string]uint64{counterSent: 9, counterWaits: 9, counterUs: 500_000}, want: ByBroker},
+		"the same, sharing a machine":             {rate: &rate, every: 20, cluster: "local", counters: map[string]uint64{counterSent: 9, counterWaits: 9, counterUs: 500_000}, want: ""},
+		"flat out, never waited":                  {max: true, every: 1, cluster: "local", counters: map[string]uint64{counterSent: 9}, want: ByClient},
+		"flat out, waited most of the time":       {max: true, every: 1, cluster: "external", counters: map[string]uint64{counterSent: 9, counterWaits: 9, counterUs: 900_000}, want: ByBroker},
+		"flat out, waited for a place in flight":  {max: true, every: 1, lag: 0.5, cluster: "local", counters: map[string]uint64{counterSent: 9}, want: ""},
+		"flat out, waited a thousandth":           {max: true, every: 1, cluster: "external", counters: map[string]uint64{counterSent: 9, counterWaits: 1, counterUs: 1_000}, want: ""},
 		"steps alone: nobody asked for any speed": {every: 1, cluster: "local", want: ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -56,18 +56,24 @@ func TestALateLoadIsToldUnlessTheClientsBufferHeldItUp(t *testing.T) {
 	rate := 1000.0
 	for name, c := range map[string]struct {
 		lag      float64 // ms
+		end      float64 // ms, when each has its answer; 0: 15.5 ms after it was due
 		counters map[string]uint64
 		want     string
 	}{
 		"in time":                        {lag: 0.5},
-		"late, yet nothing beside acks":  {lag: 2},
+		"late, yet nothing beside acks":  {lag: 1.2},
 		"late":                           {lag: 15, want: "the load itself was late: 1% of the sends started 15"},
-		"held up by the client's buffer": {lag: 15, counters: map[string]uint64{counterFor: 3, counterUs: 1_500_000}, want: "held the senders up 3 times, 1.5s in all"},
+		"slower than planned":            {lag: 0.5, end: 2000, want: "acknowledgements did not keep up with the load: 500/s of 1000/s"},
+		"held up by the client's buffer": {lag: 15, counters: map[string]uint64{counterSent: 9, counterWaits: 3, counterUs: 1_500_000}, want: "held the senders up 3 times, 1.5s in all"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var o ops
 			for at := 0.0; at < 1000; at++ {
-				o = append(o, send(len(o), 0, at, at+c.lag, at+40, history.OK))
+				end := c.end
+				if end == 0 {
+					end = at + 15.5
+				}
+				o = append(o, send(len(o), 0, at, at+c.lag, end, history.OK))
 			}
 			m := measuring(0, 1000)
 			m.Load.RatePerS, m.Counters = &rate, c.counters
