@@ -221,6 +221,9 @@ func pause(ctx context.Context, d time.Duration) bool {
 // cluster-wide one (the min ISR trap, docs/guarantees.md).
 func (r *run) readBack(ctx context.Context, topic client.Topic, effective map[string]string) error {
 	config, err := r.Admin.TopicConfig(ctx, topic.Name)
+	for err != nil && pause(ctx, 50*time.Millisecond) { // a broker may hear of a new topic later than the one that made it
+		config, err = r.Admin.TopicConfig(ctx, topic.Name)
+	}
 	if err != nil {
 		return &ClusterError{fmt.Errorf("read back the configuration of topic %s: %w", topic.Name, err)}
 	}

@@ -21,9 +21,10 @@ import (
 	"github.com/kbench/kbench/scenarios"
 )
 
-// drivers are the client libraries that can be put under test. Their own log lines go to w.
+// drivers are the client libraries that can be put under test. Their own log lines go to w, which several goroutines
+// may write to.
 func drivers(w io.Writer) map[string]client.Driver {
-	log := func(line string) { fmt.Fprintln(w, line) }
+	log := func(line string) { fmt.Fprintln(w, time.Now().Format("15:04:05.000"), line) }
 	return map[string]client.Driver{"confluent": confluent.New(log), "franz": franz.New(log)}
 }
 

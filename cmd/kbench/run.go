@@ -274,13 +274,21 @@ func (j *job) one(ctx context.Context, p planned) error {
 	if err != nil {
 		return &exitError{reports.ExitBroken, err}
 	}
+	if err := os.MkdirAll(p.dir, 0o755); err != nil {
+		return &exitError{reports.ExitBroken, fmt.Errorf("run directory: %w", err)}
+	}
 	if err := linkLogs(p.dir, b.logs); err != nil {
 		return &exitError{reports.ExitBroken, err}
 	}
+	log, err := os.OpenFile(filepath.Join(p.dir, "clients.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return &exitError{reports.ExitBroken, fmt.Errorf("run directory: %w", err)}
+	}
+	defer log.Close()
 	_, failed := bench.Run(ctx, bench.Config{
 		Scenario: p.Scenario, Source: scenarios.Marshal(p.Scenario), Cell: p.Cell, Repeat: p.Repeat, Seed: p.Seed, Dir: p.dir,
 		Cluster: b.cluster, Why: b.why, Admin: b.admin, Reader: b.reader,
-		Security: j.fleet.security, Driver: j.flags.driver, Drivers: drivers(j.app.err), Worker: j.worker, Version: version,
+		Security: j.fleet.security, Driver: j.flags.driver, Drivers: drivers(log), Worker: j.worker, Version: version,
 		Keep: j.flags.keep, Progress: j.progress.update,
 	})
 	j.progress.end()
@@ -302,9 +310,6 @@ func (j *job) one(ctx context.Context, p planned) error {
 func linkLogs(dir, logs string) error {
 	if logs == "" {
 		return nil
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("run directory: %w", err)
 	}
 	link := filepath.Join(dir, "cluster")
 	if link == logs {
