@@ -32,6 +32,7 @@ func ForLibrdkafka(role Role, asked map[string]string) (conf map[string]string, 
 		}
 	}
 	problems = append(problems, t.own(asked, role))
+	t.withinTransaction()
 	t.socketTimeout(role)
 	if err := errors.Join(problems...); err != nil {
 		return nil, nil, err
@@ -128,6 +129,17 @@ func (t *translation) own(asked map[string]string, role Role) error {
 		}
 	}
 	return nil
+}
+
+// withinTransaction keeps delivery.timeout.ms within transaction.timeout.ms, as librdkafka demands. Nothing is lost by
+// it: a record cannot be delivered to a transaction that the coordinator has given up.
+func (t *translation) withinTransaction() {
+	most := Number(t.conf, "transaction.timeout.ms")
+	if t.full["transactional.id"] == "" || Number(t.conf, "delivery.timeout.ms") <= most {
+		return
+	}
+	t.note("delivery.timeout.ms=%s is cut to transaction.timeout.ms=%d", t.conf["delivery.timeout.ms"], most)
+	t.conf["delivery.timeout.ms"] = strconv.FormatInt(most, 10)
 }
 
 // socketTimeout lets the broker's own answer arrive before the connection is given up.

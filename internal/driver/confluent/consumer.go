@@ -73,8 +73,8 @@ func (d driver) NewConsumer(bootstrap []string, asked map[string]string) (client
 		return nil, fmt.Errorf("confluent consumer: %w", err)
 	}
 	c.resume, c.end = iter.Pull(c.turns)
-	c.drained.Add(1)
-	go func() { defer c.drained.Done(); forward(c.c.Logs(), d.log) }()
+	logs := c.c.Logs()
+	c.drained.Go(func() { forward(logs, d.log) })
 	return c, nil
 }
 

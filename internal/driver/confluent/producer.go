@@ -68,9 +68,9 @@ func (d driver) NewProducer(bootstrap []string, asked map[string]string, sink cl
 	if p.p, err = kafka.NewProducer(&conf); err != nil {
 		return nil, fmt.Errorf("confluent producer: %w", err)
 	}
-	p.drained.Add(2)
-	go func() { defer p.drained.Done(); p.drain() }()
-	go func() { defer p.drained.Done(); forward(p.p.Logs(), d.log) }()
+	events, logs := p.p.Events(), p.p.Logs()
+	p.drained.Go(func() { p.drain(events) })
+	p.drained.Go(func() { forward(logs, d.log) })
 	return p, nil
 }
 
@@ -168,8 +168,8 @@ func (p *producer) fatal(otherwise error) error {
 }
 
 // drain reads reports until the library is closed.
-func (p *producer) drain() {
-	for event := range p.p.Events() {
+func (p *producer) drain(events <-chan kafka.Event) {
+	for event := range events {
 		switch e := event.(type) {
 		case *kafka.Message:
 			p.report(e)

@@ -16,38 +16,41 @@ import (
 )
 
 // patience bounds waiting for what must happen; nothing is measured by it.
-const patience = 30 * time.Second
+const patience = 15 * time.Second
 
 // Run tries out a driver.
 func Run(t *testing.T, d client.Driver) {
-	for name, test := range map[string]func(*testing.T, client.Driver){
-		"every record is acknowledged once, where it is stored":         acknowledgements,
-		"keyed records go where Java puts them":                         placement,
-		"acks=0 tells no offset":                                        noAcks,
-		"a payload that is copied may be reused at once":                reusedPayload,
-		"a full buffer blocks for max.block.ms, then refuses":           bufferFull,
-		"a full buffer goes on when there is room":                      bufferDrains,
-		"a record too large is refused":                                 oversize,
-		"a broker's refusal is definite only for what the record is":    refusals,
-		"an append answered too late is stored twice, or once":          lateAnswers,
-		"a record that times out is indeterminate":                      timeouts,
-		"a closed producer takes nothing and leaves nothing behind":     closing,
-		"committed and aborted transactions":                            transactions,
-		"a transaction with a refused record can only be aborted":       brokenTransaction,
-		"offsets travel with their transaction":                         transactionOffsets,
-		"offsets of a former generation are fenced, anonymous ones not": groupFencing,
-		"a newer session fences the older":                              producerFencing,
-		"an unanswered commit is neither abortable nor fenced":          unansweredCommit,
-		"assigned partitions are read from where they should":           assignment,
-		"committed offsets are read back":                               committed,
-		"automatic commits happen only when asked for":                  autoCommit,
-		"members hand partitions over in order":                         handover,
-		"a member that is thrown out has lost its partitions":           thrownOut,
-		"settings that cannot be honoured are refused":                  badSettings,
-		"secrets are not shown":                                         secrets,
-		"the isolation level is the one asked for":                      isolation,
+	for _, c := range []struct {
+		name string
+		test func(*testing.T, client.Driver)
+	}{
+		{"every record is acknowledged once, where it is stored", acknowledgements},
+		{"keyed records go where Java puts them", placement},
+		{"acks=0 tells no offset", noAcks},
+		{"a payload that is copied may be reused at once", reusedPayload},
+		{"a full buffer blocks for max.block.ms, then refuses", bufferFull},
+		{"a full buffer goes on when there is room", bufferDrains},
+		{"a record too large is refused", oversize},
+		{"a broker's refusal is definite only for what the record is", refusals},
+		{"an append answered too late is stored twice, or once", lateAnswers},
+		{"a record that times out is indeterminate", timeouts},
+		{"a closed producer takes nothing and leaves nothing behind", closing},
+		{"committed and aborted transactions", transactions},
+		{"a transaction with a refused record can only be aborted", brokenTransaction},
+		{"offsets travel with their transaction", transactionOffsets},
+		{"offsets of a former generation are fenced, anonymous ones not", groupFencing},
+		{"a newer session fences the older", producerFencing},
+		{"an unanswered commit is neither abortable nor fenced", unansweredCommit},
+		{"assigned partitions are read from where they should", assignment},
+		{"committed offsets are read back", committed},
+		{"automatic commits happen only when asked for", autoCommit},
+		{"members hand partitions over in order", handover},
+		{"a member that is thrown out has lost its partitions", thrownOut},
+		{"settings that cannot be honoured are refused", badSettings},
+		{"secrets are not shown", secrets},
+		{"the isolation level is the one asked for", isolation},
 	} {
-		t.Run(name, func(t *testing.T) { test(t, d) })
+		t.Run(c.name, func(t *testing.T) { c.test(t, d) })
 	}
 }
 
@@ -90,12 +93,18 @@ func (a *acks) all() map[client.Slot][]client.Ack {
 	return maps.Clone(a.got)
 }
 
-func (a *acks) count() int { return len(a.all()) }
+func (a *acks) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.got)
+}
 
 // one is the only Ack of a slot.
 func (a *acks) one(t *testing.T, slot client.Slot) client.Ack {
 	t.Helper()
-	got := a.all()[slot]
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	got := a.got[slot]
 	if len(got) != 1 {
 		t.Fatalf("slot %d has %d acknowledgements: %v", slot, len(got), got)
 	}

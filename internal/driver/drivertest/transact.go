@@ -66,9 +66,19 @@ func brokenTransaction(t *testing.T, d client.Driver) {
 		t.Fatalf("commit: %v", err)
 	}
 	must(t, txn.Abort(r.context()))
-	must(t, txn.BeginTransaction())
-	send(t, p, "orders", 0, 3, "after")
-	must(t, txn.Commit(r.context()))
+	// The refused record leaves a gap in librdkafka's sequence, which costs it one more transaction.
+	for slot := client.Slot(3); ; slot++ {
+		must(t, txn.BeginTransaction())
+		send(t, p, "orders", 0, slot, "after")
+		err := txn.Commit(r.context())
+		if err == nil {
+			break
+		}
+		if !abortable(err) || slot > 5 {
+			t.Fatalf("commit after an abort: %v", err)
+		}
+		must(t, txn.Abort(r.context()))
+	}
 	if seen := r.values("orders", 1, client.ReadCommitted); len(seen) != 1 || seen["after"] != 1 {
 		t.Errorf("visible: %v", seen)
 	}

@@ -327,10 +327,12 @@ func lasts(err error) bool {
 func (c *consumer) Close() error {
 	c.once.Do(func() {
 		close(c.closing)
-		if c.polling != nil {
-			c.polling()
-		}
 		if c.cl != nil {
+			c.cl.AllowRebalance()
+			if c.polling != nil {
+				c.polling()
+				<-c.polled // a poll that ends blocks rebalances, and leaving the group is one
+			}
 			c.cl.CloseAllowingRebalance()
 		}
 		c.asker.Close()

@@ -98,6 +98,9 @@ func stableOffsets(ctx context.Context, adm *kadm.Client, group string) (kadm.Of
 		if err == nil {
 			err = answer.Error()
 		}
+		if among(err, kerr.GroupIDNotFound) {
+			return nil, nil // nobody has committed yet
+		}
 		if !among(err, kerr.UnstableOffsetCommit) {
 			return answer, err
 		}
