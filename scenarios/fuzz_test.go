@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // FuzzParse: nothing that is read makes the reader fail in another way than by problems that point into the file; and
@@ -82,6 +83,32 @@ func FuzzGrammars(f *testing.F) {
 			if again, err := ParseThreshold(limit.Text); err != nil || again != limit {
 				t.Errorf("threshold %q is %+v, and again %+v, %v", text, limit, again, err)
 			}
+		}
+	})
+}
+
+// FuzzTexts: whatever a text holds, it is written so that it reads the same again.
+func FuzzTexts(f *testing.F) {
+	for _, text := range []string{"plain", "a: b", "# no comment", " blank ", "'quoted'", `"double" \ back`, "two\nlines\n", "null", "1_000", "0x1F", "true", "~", "- item", "{x}", "[y]", "é\t€", "a\rb", "\u0085", "|", "> folded", "\x00", "%", "@", "`", "*x", "&x", "!x", "---", "..."} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if !utf8.ValidString(text) {
+			return // no file can have it
+		}
+		s, err := Parse("f.yaml", []byte("load: {rate: 1/s, duration: 1s}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s = bare(s)
+		s.About, s.Cluster.JVM, s.Client = text, []string{"-X", text}, map[string]string{"client.id": strings.TrimSpace(text)}
+		written := Marshal(s)
+		again, err := Parse("f.yaml", written)
+		if err != nil {
+			t.Fatalf("%q: %v\nin\n%s", text, err, written)
+		}
+		if !reflect.DeepEqual(s, bare(again)) {
+			t.Fatalf("%q is written as\n%s\nand reads as %q, %q, %q", text, written, again.About, again.Cluster.JVM, again.Client)
 		}
 	})
 }

@@ -35,8 +35,8 @@ func parseCall(s string) (call, error) {
 		c.args = splitArgs(rest[1:end])
 		rest = rest[end+1:]
 	}
-	c.rest = strings.TrimLeft(rest, " \t")
-	c.restAt = len([]rune(s)) - len([]rune(c.rest))
+	c.rest = strings.TrimSpace(rest)
+	c.restAt = len([]rune(s)) - len([]rune(strings.TrimLeft(rest, " \t\r\n")))
 	return c, nil
 }
 

@@ -1,8 +1,10 @@
 package scenarios
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"time"
@@ -57,11 +59,32 @@ func Marshal(s Scenario) []byte {
 type document yaml.MapSlice
 
 func (m *document) add(key string, value any) {
-	if d, ok := value.(document); ok {
-		value = yaml.MapSlice(d)
+	switch v := value.(type) {
+	case document:
+		value = yaml.MapSlice(v)
+	case string:
+		value = written(v)
+	case []string:
+		value = each(v, func(s string) any { return written(s) })
 	}
 	*m = append(*m, yaml.MapItem{Key: key, Value: value})
 }
+
+// simple are the texts that the YAML library writes so that it reads them back: words of plain characters.
+var simple = regexp.MustCompile(`^[a-zA-Z0-9/][a-zA-Z0-9._/()<>=,+;%-]*( [a-zA-Z0-9._/()<>=,+;%-]+)*$`)
+
+// written is a text as it goes to the YAML library; any other than a simple one goes in double quotes, escaped.
+func written(s string) any {
+	if simple.MatchString(s) {
+		return s
+	}
+	return quoted(s)
+}
+
+type quoted string
+
+// MarshalYAML writes a JSON string, which is YAML too.
+func (q quoted) MarshalYAML() ([]byte, error) { return json.Marshal(string(q)) }
 
 func (m *document) text(key, value string) {
 	if value != "" {
@@ -139,7 +162,7 @@ func (c ClusterSpec) yaml() document {
 	m := document{{Key: "brokers", Value: c.Brokers}, {Key: "controllers", Value: c.Controllers}}
 	m.settings("config", c.Config)
 	m.text("heap", c.Heap)
-	m.some("jvm", each(c.JVM, func(s string) string { return s }))
+	m.some("jvm", each(c.JVM, written))
 	return m
 }
 

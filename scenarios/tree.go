@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
@@ -113,6 +114,10 @@ func (n *node) found() string {
 // readTree turns YAML into a tree. What the format does not use of YAML (several documents, anchors, tags, merge keys)
 // is refused, so that what is read is what a reader of the file sees.
 func readTree(src *source, raw []byte) (*node, Problems) {
+	if !utf8.Valid(raw) {
+		line := 1 + strings.Count(string(raw[:validPrefix(raw)]), "\n")
+		return nil, Problems{place{src, Pos{line, 1}}.problem("", "", "not text: this line has bytes that are no UTF-8")}
+	}
 	file, err := parser.ParseBytes(raw, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		return nil, Problems{syntaxProblem(src, err)}
@@ -126,11 +131,24 @@ func readTree(src *source, raw []byte) (*node, Problems) {
 	}
 	switch {
 	case len(roots) == 0:
-		return nil, Problems{place{src, Pos{1, 1}}.problem("", "kbench scenarios new writes one to start from", "expected a scenario, found an empty file")}
+		return nil, Problems{place{src, Pos{1, 1}}.problem("", "kbench scenarios show quickstart prints one to start from", "expected a scenario, found an empty file")}
 	case len(roots) > 1:
 		g.complain(roots[1].place, "one file is one scenario", "a second document")
 	}
 	return roots[0], g.problems
+}
+
+// validPrefix is how many bytes are UTF-8.
+func validPrefix(raw []byte) int {
+	n := 0
+	for n < len(raw) {
+		r, size := utf8.DecodeRune(raw[n:])
+		if r == utf8.RuneError && size == 1 {
+			break
+		}
+		n += size
+	}
+	return n
 }
 
 func syntaxProblem(src *source, err error) Problem {
@@ -196,7 +214,7 @@ func (g *grower) grow(n ast.Node) *node {
 		out.shape, out.text = aText, n.Value
 		out.plain = n.Token.Type == token.StringType
 	case *ast.LiteralNode:
-		out.shape, out.text = aText, strings.TrimRight(n.Value.Value, "\n")
+		out.shape, out.text = aText, n.Value.Value
 	case *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
 		out.shape, out.text, out.plain = aNumber, n.GetToken().Value, true
 	case *ast.BoolNode:
