@@ -134,27 +134,29 @@ func (s *Scenario) isolate() {
 	}
 }
 
-// shownBy are the kinds of cluster that can show the scenario. Real brokers can show everything; the embedded cluster
-// does not replicate, so that it has no ISR and truncates nothing, and cannot be paused; a cluster that kbench did not
-// start has no processes to hurt and no proxy in front of it.
+// shownBy are the kinds of cluster that can show the scenario. Real brokers can show everything. The embedded cluster
+// does not replicate, so that it has no ISR and truncates nothing; its brokers can be cut off, which stands for a kill or
+// a stop, but not paused, and its coordinators and controller stay where they are. A cluster that kbench did not start
+// has no processes to hurt. Neither of the two has a proxy in front of it.
 func (s *Scenario) shownBy() []string {
 	embedded, external := true, true
 	for verb, t := range s.done() {
 		node := !t.worker() && t.Kind != TopicTarget
 		switch verb {
 		case "cut-acks", "refuse-produce":
-			external = false
+			embedded, external = false, false
 		case "pause":
 			embedded, external = embedded && !node, external && !node
 		case "kill", "stop", "restart", "rolling-restart":
 			external = external && !node
-			embedded = embedded && (!node || !s.truncates() && t.Kind != Controller)
+			embedded = embedded && (!node || s.detachable(t))
 		}
 	}
 	s.conditions(func(_ string, c *Condition) {
 		embedded = embedded && c.Func != "isr"
 		external = external && c.Func != "filtered"
 	})
+	external = external && !s.needsShortSessions()
 	kinds := []string{"local", "docker"}
 	if embedded {
 		kinds = append(kinds, "embedded")
@@ -163,6 +165,26 @@ func (s *Scenario) shownBy() []string {
 		kinds = append(kinds, "external")
 	}
 	return kinds
+}
+
+// needsShortSessions tells whether members ask for sessions that a broker refuses unless it was configured for them.
+func (s *Scenario) needsShortSessions() bool {
+	short := func(of map[string]string) bool {
+		v, ok := of["session.timeout.ms"]
+		return ok && atoi(v) < 6000
+	}
+	return s.Consumer != nil && short(s.Consumer.Settings) || s.Processor != nil && short(s.Processor.Consumer)
+}
+
+// detachable tells whether the embedded cluster can cut the target off and show what the scenario is about.
+func (s *Scenario) detachable(t Target) bool {
+	switch t.Kind {
+	case Controller, GroupCoordinator, TransactionCoordinator, anyCoordinator:
+		return false
+	case Broker: // the embedded ones are counted from 0
+		return !s.truncates() && (t.Random || t.N < s.Cluster.Brokers)
+	}
+	return !s.truncates()
 }
 
 // done yields what is done to whom, names resolved.
