@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/kbench/kbench/internal/client"
@@ -78,10 +79,8 @@ func newProducer(ctx context.Context, s *session, spec *producerSpec, driver cli
 	if p.client, err = driver.NewProducer(s.spec.Bootstrap, spec.Settings, p.acked); err != nil {
 		return nil, fmt.Errorf("open %s: %w", s.name(), err)
 	}
-	if own, ok := p.client.(client.Counters); ok {
-		counters := own.Counters
-		s.counts.client.Store(&counters)
-	}
+	counters := p.counters
+	s.counts.client.Store(&counters)
 	copies := false
 	if c, ok := p.client.(client.Copier); ok {
 		copies = c.CopiesPayload()
@@ -96,6 +95,19 @@ func newProducer(ctx context.Context, s *session, spec *producerSpec, driver cli
 		}
 	}
 	return p, nil
+}
+
+// counters are the client's, with the waits for a place in flight among those for room in its buffer: both are the
+// client holding the load up.
+func (p *producer) counters() map[string]uint64 {
+	out := map[string]uint64{}
+	if own, ok := p.client.(client.Counters); ok {
+		maps.Copy(out, own.Counters())
+	}
+	if waits := p.slots.waits.Load(); waits > 0 {
+		out["buffer_waits"] += waits
+	}
+	return out
 }
 
 // noSeq marks a place that no record is in.

@@ -27,6 +27,7 @@ type slots struct {
 	mask    uint64
 	taken   atomic.Uint64 // written by the taker
 	given   atomic.Uint64 // written by the giver
+	waits   atomic.Uint64 // takes that found no place free
 }
 
 func newSlots(n int) *slots {
@@ -45,6 +46,9 @@ func newSlots(n int) *slots {
 // take returns a free place, waiting for one until done is closed.
 func (s *slots) take(done <-chan struct{}) (client.Slot, bool) {
 	at := s.taken.Load()
+	if at == s.given.Load() {
+		s.waits.Add(1)
+	}
 	for at == s.given.Load() {
 		select {
 		case <-done:

@@ -90,7 +90,7 @@ Exit codes: 0 as expected · 1 a guarantee violated, or an expected violation no
 3 inconclusive · 4 the cluster or the machine failed · 5 a threshold missed · 130 interrupted.
 Each flag can be set by an environment variable: --out by KBENCH_OUT, --command-config by KBENCH_COMMAND_CONFIG.`,
 		Example: `  kbench run                                      lose a leader under acks=all, and see what it cost
-  kbench run at-least-once-acks-1                 its twin, which must break
+  kbench run leader-loss leader-loss-acks-1       a promise, and its twin that must break
   kbench run --bootstrap-server broker:9092 my-scenario.yaml
   kbench check kbench-runs/quickstart-…           judge a recorded run again`,
 		SilenceUsage:      true,

@@ -42,7 +42,7 @@ func (a *app) runCommand() *cobra.Command {
 The result goes to stdout, progress to stderr, and everything that was recorded to a run directory, which
 'kbench check' judges again at any time.`,
 		Example: `  kbench run
-  kbench run at-least-once-acks-all at-least-once-acks-1
+  kbench run leader-loss leader-loss-acks-1
   kbench run quickstart --set client.acks=1 --set load.rate=20000/s
   kbench run my.yaml --bootstrap-server broker:9092 --command-config client.properties --json`,
 		ValidArgsFunction: completeScenarios,
