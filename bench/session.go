@@ -89,22 +89,15 @@ func Sessions(drivers map[string]client.Driver) worker.Body {
 func runSession(ctx context.Context, spec sessionSpec, driver client.Driver, commands <-chan worker.Command, emit func(worker.Event)) (err error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	s := &session{spec: spec, emit: emit, rng: rand.New(rand.NewSource(spec.Seed)), topics: make(map[string]topicRef, len(spec.Topics)), fail: fail}
-	for _, t := range spec.Topics {
-		s.topics[t.Physical] = t
-	}
-	if s.clock, err = clock.At(spec.Clock); err != nil {
+	s, err := newSession(spec, emit, fail)
+	if err != nil {
 		return err
-	}
-	if s.log, err = history.Create(spec.Log, spec.Header); err != nil {
-		return s.unwritable(err)
 	}
 	defer func() {
 		if closed := s.log.Close(); closed != nil {
 			err = errors.Join(err, s.unwritable(closed))
 		}
 	}()
-	s.counts.positions = make([]atomic.Int64, len(spec.Header.Partitions))
 	told := s.tell()
 	defer told()
 	defer s.gate.open()
@@ -117,6 +110,23 @@ func runSession(ctx context.Context, spec sessionSpec, driver client.Driver, com
 		return s.process(ctx, driver, commands)
 	}
 	return fmt.Errorf("no session has the role %q", spec.Role)
+}
+
+// newSession opens the clock and the history of a session; fail ends it.
+func newSession(spec sessionSpec, emit func(worker.Event), fail context.CancelCauseFunc) (*session, error) {
+	s := &session{spec: spec, emit: emit, rng: rand.New(rand.NewSource(spec.Seed)), topics: make(map[string]topicRef, len(spec.Topics)), fail: fail}
+	for _, t := range spec.Topics {
+		s.topics[t.Physical] = t
+	}
+	s.counts.positions = make([]atomic.Int64, len(spec.Header.Partitions))
+	var err error
+	if s.clock, err = clock.At(spec.Clock); err != nil {
+		return nil, err
+	}
+	if s.log, err = history.Create(spec.Log, spec.Header); err != nil {
+		return nil, s.unwritable(err)
+	}
+	return s, nil
 }
 
 // unwritable is why a session ends whose history cannot be written.

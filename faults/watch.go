@@ -43,11 +43,17 @@ func changes(old, now view) []change {
 	}
 	list = append(list, registrations(old, now)...)
 	if old.controller >= 0 && now.controller != old.controller {
-		list = append(list, change{text: fmt.Sprintf("controller moved %d→%d", old.controller, now.controller), from: []int32{old.controller}})
+		list = append(list, change{
+			text: fmt.Sprintf("controller moved %d→%d", old.controller, now.controller), from: []int32{old.controller},
+			protects: fmt.Sprintf("controller %d took over", now.controller),
+		})
 	}
 	for c, was := range old.coordinators {
 		if is, ok := now.coordinators[c]; ok && is != was {
-			list = append(list, change{text: fmt.Sprintf("coordinator of %s moved %d→%d", c, was, is), from: []int32{was}})
+			list = append(list, change{
+				text: fmt.Sprintf("coordinator of %s moved %d→%d", c, was, is), from: []int32{was},
+				protects: fmt.Sprintf("broker %d took %s over", is, c),
+			})
 		}
 	}
 	for g, was := range old.groups {

@@ -81,7 +81,7 @@ func (c *court) target(f *watched, fault rundir.Fault) {
 	f.reader = role == "consumer" || role == "processor"
 	for i, client := range c.h.Header.Clients {
 		for _, w := range c.run.meta.Workers {
-			if f.reader && w.Role == role && w.Name == client.Name && strings.TrimLeft(w.Name, "abcdefghijklmnopqrstuvwxyz-") == number {
+			if w.Role == role && w.Name == client.Name && strings.TrimLeft(w.Name, "abcdefghijklmnopqrstuvwxyz-") == number {
 				f.victims = append(f.victims, int32(i))
 				break
 			}
@@ -107,9 +107,7 @@ func (c *watch) add(v *view) {
 		}
 	}
 	if v.Kind == history.Poll && v.Partition >= 0 && int(v.Partition) < len(c.seen) {
-		for _, r := range runs(v.Records) {
-			c.seen[v.Partition].add(r.from, r.to)
-		}
+		c.seen[v.Partition].addAll(v.Records)
 	}
 }
 
@@ -120,7 +118,9 @@ func (c *watch) send(v *view) {
 	}
 	for i := range c.faults {
 		f := &c.faults[i]
-		if !f.overlaps(v.Call, v.Return) || len(f.partitions) > 0 && v.Partition >= 0 && !slices.Contains(f.partitions, v.Partition) {
+		// What a dead producer's journal left open ended nowhere: its last line in the log is no answer.
+		orphaned := v.Outcome == history.Indeterminate && v.Call <= f.to && slices.Contains(f.victims, v.Client)
+		if !orphaned && !f.overlaps(v.Call, v.Return) || len(f.partitions) > 0 && v.Partition >= 0 && !slices.Contains(f.partitions, v.Partition) {
 			continue
 		}
 		switch v.Outcome {
@@ -310,7 +310,10 @@ func (t *trial) faultReasons() []string {
 func (t *trial) counted() []string {
 	var list []string
 	for name, n := range t.run.meta.Counters {
-		if n > 0 && (name == "retries" || name == "fenced" || strings.HasPrefix(name, "error.")) {
+		own := strings.TrimPrefix(name, "client.") // the client library's own
+		// Names that begin with an underscore are librdkafka's local errors: a connection broke, nobody defended anything.
+		answered := strings.HasPrefix(own, "error.") && !strings.HasPrefix(own, "error._")
+		if n > 0 && (own == "retries" || own == "fenced" || answered) {
 			list = append(list, fmt.Sprintf("%s: %d", name, n))
 		}
 	}

@@ -1,0 +1,132 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"github.com/kbench/kbench/internal/client"
+	"github.com/kbench/kbench/internal/clock"
+	"github.com/kbench/kbench/internal/history"
+	"github.com/kbench/kbench/internal/worker"
+)
+
+// instant is a producer that has every record acknowledged at once: what is left is kbench's own work.
+type instant struct {
+	sink client.Sink
+	next int64
+}
+
+func (i *instant) Send(_ *client.Record, s client.Slot) error {
+	i.sink(client.Ack{Slot: s, Partition: 0, Offset: i.next})
+	i.next++
+	return nil
+}
+func (*instant) Flush(context.Context) error { return nil }
+func (*instant) Close() error                { return nil }
+func (*instant) CopiesPayload() bool         { return true }
+
+// instantDriver opens instant producers.
+type instantDriver struct{}
+
+func (instantDriver) Name() string    { return "instant" }
+func (instantDriver) Version() string { return "0" }
+func (instantDriver) NewProducer(_ []string, _ map[string]string, sink client.Sink) (client.Producer, error) {
+	return &instant{sink: sink}, nil
+}
+func (instantDriver) NewConsumer([]string, map[string]string) (client.Consumer, error) {
+	return nil, fmt.Errorf("the instant driver has no consumer")
+}
+
+func instantProducer(tb testing.TB, size int) (*producer, func()) {
+	tb.Helper()
+	c, err := clock.New()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	path := filepath.Join(tb.TempDir(), "p0.1.log")
+	spec := sessionSpec{
+		Log: path, Clock: c.Base(),
+		Header:   history.Header{Version: 1, Run: 7, Partitions: []string{"orders/0"}, Producers: []string{"p0"}, Self: history.Client{Name: "p0", Session: 1}},
+		Topics:   []topicRef{{Name: "orders", Physical: "orders-x", Partitions: 1}},
+		Producer: &producerSpec{Topics: []string{"orders-x"}, Size: size, Producers: 1, InFlight: 1024},
+	}
+	s, err := newSession(spec, func(worker.Event) {}, func(err error) { tb.Error(err) })
+	if err != nil {
+		tb.Fatal(err)
+	}
+	p, err := newProducer(tb.Context(), s, spec.Producer, instantDriver{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return p, func() {
+		if err := s.log.Close(); err != nil {
+			tb.Error(err)
+		}
+	}
+}
+
+// TestEverySendIsRecordedOnce sends through the whole path and reads the history back.
+func TestEverySendIsRecordedOnce(t *testing.T) {
+	p, done := instantProducer(t, 100)
+	const records = 5000
+	for range records {
+		if err := p.one(t.Context(), p.clock.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done()
+	h, err := history.Open(filepath.Dir(p.session.spec.Log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := int64(0)
+	err = h.Each(func(op *history.Op) error {
+		want := history.Value{Producer: 0, Session: 1, Seq: next}
+		if op.Kind != history.Send || op.Outcome != history.OK || op.Value != want || op.Offset != next || op.Call < op.Intended || op.Return < op.Call {
+			return fmt.Errorf("operation %d is %+v", next, *op)
+		}
+		next++
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if next != records {
+		t.Fatalf("%d of %d sends are in the history", next, records)
+	}
+}
+
+// TestTheRecordingPathDoesNotAllocate: at a million records a second even one small allocation would show.
+func TestTheRecordingPathDoesNotAllocate(t *testing.T) {
+	p, done := instantProducer(t, 1024)
+	defer done()
+	ctx := t.Context()
+	perRecord := testing.AllocsPerRun(20_000, func() {
+		if err := p.one(ctx, p.clock.Now()); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if perRecord > 0.1 {
+		t.Fatalf("%.2f allocations a record", perRecord)
+	}
+}
+
+// BenchmarkRecordingPath is all that kbench does for one record besides the client's own work: place, payload with its
+// checksum, stamps, and the line in the history.
+func BenchmarkRecordingPath(b *testing.B) {
+	for _, size := range []int{100, 1024} {
+		b.Run(fmt.Sprintf("%dB", size), func(b *testing.B) {
+			p, done := instantProducer(b, size)
+			defer done()
+			ctx := b.Context()
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := p.one(ctx, p.clock.Now()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
