@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/dustin/go-humanize"
 )
@@ -44,7 +45,7 @@ func (s Setting) parse(text string) (string, error) {
 	case Enum:
 		return s.oneOf(text)
 	case List:
-		parts := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
+		parts := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 		return strings.Join(parts, ","), nil
 	}
 	return text, nil

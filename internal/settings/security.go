@@ -52,6 +52,9 @@ func (t *translation) sasl() error {
 
 func (t *translation) truststore() error {
 	t.carry("ssl.truststore.certificates", "ssl.ca.pem")
+	if t.full["ssl.truststore.password"] != "" {
+		return fmt.Errorf("ssl.truststore.password: a trust store in PEM form has none")
+	}
 	if _, ok := t.full["ssl.truststore.location"]; !ok {
 		return nil
 	}
@@ -73,6 +76,9 @@ func (t *translation) keystore() error {
 		t.carry("ssl.keystore.location", "ssl.keystore.location")
 		t.carry("ssl.keystore.password", "ssl.keystore.password")
 	case "PEM": // one file with both
+		if t.full["ssl.keystore.password"] != "" {
+			return fmt.Errorf("ssl.keystore.password: a key store in PEM form has none (its key may have ssl.key.password)")
+		}
 		t.carry("ssl.keystore.location", "ssl.certificate.location")
 		t.carry("ssl.keystore.location", "ssl.key.location")
 	default:
