@@ -81,6 +81,9 @@ func (p *processor) assign(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, transactionStep)
 	defer cancel()
 	positions, err := p.in.Committed(ctx, parts)
+	for err != nil && pause(ctx, 100*time.Millisecond) { // a coordinator that moves or loads is no reason to give up
+		positions, err = p.in.Committed(ctx, parts)
+	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("committed offsets: %w", err), p.in.Close())
 	}
