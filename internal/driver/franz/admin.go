@@ -1,8 +1,8 @@
 package franz
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -92,38 +92,40 @@ func (a *admin) DeleteTopic(ctx context.Context, name string) error {
 func (a *admin) Partitions(ctx context.Context, topic string) ([]client.PartitionState, error) {
 	ctx, cancel := limited(ctx, adminCall)
 	defer cancel()
-	answer, err := a.adm.Metadata(ctx, topic)
+	ask := kmsg.NewMetadataRequestTopic()
+	ask.Topic = &topic
+	answer, err := a.metadata(ctx, ask)
 	if err != nil {
 		return nil, fmt.Errorf("partitions of %s: %w", topic, err)
 	}
-	detail, ok := answer.Topics[topic]
-	if !ok || detail.Err != nil {
-		return nil, fmt.Errorf("partitions of %s: %w", topic, errors.Join(detail.Err, missing(ok, kerr.UnknownTopicOrPartition)))
-	}
 	var states []client.PartitionState
-	for _, p := range detail.Partitions.Sorted() {
-		states = append(states, client.PartitionState{
-			Partition: client.Partition{Topic: topic, Partition: p.Partition},
-			Leader:    p.Leader, // -1 with LEADER_NOT_AVAILABLE: offline, which is an answer and no error
-			Epoch:     p.LeaderEpoch,
-			ISR:       slices.Clone(p.ISR),
-			Replicas:  slices.Clone(p.Replicas),
-		})
+	for _, t := range answer.Topics {
+		if err := kerr.ErrorForCode(t.ErrorCode); err != nil {
+			return nil, fmt.Errorf("partitions of %s: %w", topic, err)
+		}
+		for _, p := range t.Partitions { // LEADER_NOT_AVAILABLE is an answer, and no error: the partition is offline
+			states = append(states, client.PartitionState{Partition: client.Partition{Topic: topic, Partition: p.Partition},
+				Leader: p.Leader, Epoch: p.LeaderEpoch, ISR: p.ISR, Replicas: p.Replicas})
+		}
 	}
+	if len(states) == 0 {
+		return nil, fmt.Errorf("partitions of %s: none told", topic)
+	}
+	slices.SortFunc(states, func(a, b client.PartitionState) int { return cmp.Compare(a.Partition.Partition, b.Partition.Partition) })
 	return states, nil
 }
 
-func missing(found bool, err error) error {
-	if found {
-		return nil
-	}
-	return err
+// metadata asks a broker, and not the library's cache; no topics: for brokers and controller alone.
+func (a *admin) metadata(ctx context.Context, topics ...kmsg.MetadataRequestTopic) (*kmsg.MetadataResponse, error) {
+	ask := kmsg.NewPtrMetadataRequest()
+	ask.Topics = append([]kmsg.MetadataRequestTopic{}, topics...)
+	return ask.RequestWith(ctx, a.cl)
 }
 
 func (a *admin) Brokers(ctx context.Context) (map[int32]string, error) {
 	ctx, cancel := limited(ctx, adminCall)
 	defer cancel()
-	answer, err := a.adm.BrokerMetadata(ctx)
+	answer, err := a.metadata(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("brokers: %w", err)
 	}
@@ -145,14 +147,14 @@ func (a *admin) Controller(ctx context.Context) (int32, error) {
 	if quorum {
 		return a.quorumLeader(ctx)
 	}
-	metadata, err := a.adm.BrokerMetadata(ctx)
+	answer, err := a.metadata(ctx)
 	if err != nil {
 		return -1, fmt.Errorf("controller: %w", err)
 	}
-	if metadata.Controller < 0 {
+	if answer.ControllerID < 0 {
 		return -1, fmt.Errorf("controller: none is active")
 	}
-	return metadata.Controller, nil
+	return answer.ControllerID, nil
 }
 
 // knows tells whether the brokers understand a request.
@@ -198,8 +200,11 @@ func (a *admin) Coordinator(ctx context.Context, kind client.CoordinatorKind, ke
 		find = a.adm.FindTxnCoordinators
 	}
 	for {
-		answer, ok := find(ctx, key)[key]
-		err := errors.Join(answer.Err, missing(ok, kerr.CoordinatorNotAvailable))
+		answer, told := find(ctx, key)[key]
+		err := answer.Err
+		if !told {
+			err = kerr.CoordinatorNotAvailable
+		}
 		if err == nil {
 			return answer.NodeID, nil
 		}
@@ -276,19 +281,14 @@ func (a *admin) list(ctx context.Context, what, topic string, ask func(context.C
 	return offsets, nil
 }
 
-// CommittedOffsets are stable ones: while a transaction that carries offsets of the group is open, it is waited for.
+// CommittedOffsets are stable ones: while a transaction is open that carries a later offset of one of them, it is
+// waited for. A partition's first offset is not there before its transaction is committed.
 func (a *admin) CommittedOffsets(ctx context.Context, group string) ([]client.PartitionOffset, error) {
 	ctx, cancel := limited(ctx, adminCall)
 	defer cancel()
-	answer, err := stableOffsets(ctx, a.adm, group)
+	offsets, err := stableOffsets(ctx, a.cl, group, nil)
 	if err != nil {
 		return nil, fmt.Errorf("committed offsets of group %s: %w", group, err)
-	}
-	var offsets []client.PartitionOffset
-	for _, o := range answer.Sorted() {
-		if o.At >= 0 {
-			offsets = append(offsets, client.PartitionOffset{Partition: client.Partition{Topic: o.Topic, Partition: o.Partition}, Offset: o.At})
-		}
 	}
 	return offsets, nil
 }
@@ -305,14 +305,18 @@ func (a *admin) Group(ctx context.Context, group string) (client.GroupState, err
 		return client.GroupState{}, fmt.Errorf("group %s: %w", group, err)
 	}
 	classic := answer[group]
-	if err == nil && classic.State != "" && classic.State != "Dead" {
+	if len(classic.Members) > 0 {
 		return classicGroup(classic), nil
 	}
+	// No member is also what brokers show of a group of the newer protocol (KIP-848) that is asked for this way.
 	modern, modernErr := a.adm.DescribeConsumerGroups(ctx, group)
 	if found, ok := modern[group]; modernErr == nil && ok && found.Err == nil {
 		return modernGroup(found), nil
 	}
-	return client.GroupState{State: "Dead"}, nil
+	if err != nil || classic.State == "" {
+		return client.GroupState{State: "Dead"}, nil
+	}
+	return classicGroup(classic), nil
 }
 
 func classicGroup(g kadm.DescribedGroup) client.GroupState {

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -25,8 +24,8 @@ import (
 // is held there until Poll has handed the event out and has been called again, so that a member can finish and commit
 // what it holds. BlockRebalanceOnPoll keeps a rebalance away while records are in the caller's hands.
 type consumer struct {
-	cl     *kgo.Client  // nil before Subscribe or Assign
-	asker  *kadm.Client // asks about the group as anyone
+	cl     *kgo.Client // nil before Subscribe or Assign
+	asker  *kgo.Client // asks about the group as anyone
 	common []kgo.Opt
 	full   map[string]string
 	group  string
@@ -70,7 +69,7 @@ func (d driver) NewConsumer(bootstrap []string, asked map[string]string) (client
 		return nil, fmt.Errorf("franz consumer: %w", err)
 	}
 	return &consumer{
-		asker:   kadm.NewClient(asker),
+		asker:   asker,
 		common:  opts,
 		full:    full,
 		group:   full["group.id"],

@@ -38,7 +38,7 @@ func (c *consumer) commit(ctx context.Context, offsets []client.PartitionOffset)
 		for _, o := range offsets {
 			ask.AddOffset(o.Topic, o.Partition.Partition, o.Offset, -1)
 		}
-		answer, err := c.asker.CommitOffsets(ctx, c.group, ask)
+		answer, err := kadm.NewClient(c.asker).CommitOffsets(ctx, c.group, ask)
 		if err != nil {
 			return err
 		}
@@ -77,32 +77,34 @@ func refused(answer *kmsg.OffsetCommitResponse, err error) error {
 func (c *consumer) Committed(ctx context.Context, parts []client.Partition) ([]client.PartitionOffset, error) {
 	ctx, cancel := context.WithTimeout(ctx, millis(c.full, "default.api.timeout.ms"))
 	defer cancel()
-	all, err := stableOffsets(ctx, c.asker, c.group)
+	offsets, err := stableOffsets(ctx, c.asker, c.group, parts)
 	if err != nil {
 		return nil, explain("committed offsets", err)
 	}
-	offsets := make([]client.PartitionOffset, len(parts))
+	known := make(map[client.Partition]int64)
+	for _, o := range offsets {
+		known[o.Partition] = o.Offset
+	}
+	answer := make([]client.PartitionOffset, len(parts))
 	for i, p := range parts {
-		offsets[i] = client.PartitionOffset{Partition: p, Offset: client.UnknownOffset}
-		if o, ok := all.Lookup(p.Topic, p.Partition); ok && o.At >= 0 {
-			offsets[i].Offset = o.At
+		answer[i] = client.PartitionOffset{Partition: p, Offset: client.UnknownOffset}
+		if o, ok := known[p]; ok {
+			answer[i].Offset = o
 		}
 	}
-	return offsets, nil
+	return answer, nil
 }
 
-// stableOffsets are a group's committed offsets, once no transaction that is open holds some of them back.
-func stableOffsets(ctx context.Context, adm *kadm.Client, group string) (kadm.OffsetResponses, error) {
+// stableOffsets are a group's committed offsets, of these partitions or (nil) of all that have one, once no transaction
+// that is open holds some of them back.
+func stableOffsets(ctx context.Context, cl *kgo.Client, group string, parts []client.Partition) ([]client.PartitionOffset, error) {
 	for {
-		answer, err := adm.FetchOffsets(kadm.RequireStable(ctx), group)
-		if err == nil {
-			err = answer.Error()
-		}
+		offsets, err := fetchOffsets(ctx, cl, group, parts)
 		if among(err, kerr.GroupIDNotFound) {
 			return nil, nil // nobody has committed yet
 		}
 		if !among(err, kerr.UnstableOffsetCommit) {
-			return answer, err
+			return offsets, err
 		}
 		select {
 		case <-ctx.Done():
@@ -110,6 +112,44 @@ func stableOffsets(ctx context.Context, adm *kadm.Client, group string) (kadm.Of
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+}
+
+func fetchOffsets(ctx context.Context, cl *kgo.Client, group string, parts []client.Partition) ([]client.PartitionOffset, error) {
+	ask := kmsg.NewPtrOffsetFetchRequest()
+	ask.Group, ask.RequireStable = group, true
+	byTopic := make(map[string][]int32)
+	for _, p := range parts {
+		byTopic[p.Topic] = append(byTopic[p.Topic], p.Partition)
+	}
+	for name, numbers := range byTopic {
+		t := kmsg.NewOffsetFetchRequestTopic()
+		t.Topic, t.Partitions = name, numbers
+		ask.Topics = append(ask.Topics, t)
+	}
+	answer, err := ask.RequestWith(ctx, cl)
+	if err != nil {
+		return nil, err
+	}
+	if err := kerr.ErrorForCode(answer.ErrorCode); err != nil {
+		return nil, err
+	}
+	var offsets []client.PartitionOffset
+	for _, g := range answer.Groups {
+		if err := kerr.ErrorForCode(g.ErrorCode); err != nil {
+			return nil, err
+		}
+		for _, t := range g.Topics {
+			for _, p := range t.Partitions {
+				if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+					return nil, err
+				}
+				if p.Offset >= 0 {
+					offsets = append(offsets, client.PartitionOffset{Partition: client.Partition{Topic: t.Topic, Partition: p.Partition}, Offset: p.Offset})
+				}
+			}
+		}
+	}
+	return offsets, nil
 }
 
 // GroupMetadata is the membership as a transaction needs it; Native is the static member's instance, if any.
