@@ -200,13 +200,15 @@ func (p *producer) schedule(ctx context.Context, start, end int64) error {
 	if p.spec.Rate <= 0 {
 		return nil
 	}
+	sleeper, err := p.clock.NewSleeper(ctx)
+	if err != nil {
+		return &worker.MachineError{Err: err}
+	}
+	defer sleeper.Close()
 	pace := constant{perSecond: p.spec.Rate, producers: p.spec.Producers, producer: p.session.spec.Number}
 	for n := uint64(0); p.spec.Records == 0 || n < uint64(p.spec.Records); n++ {
 		intended := start + int64(pace.At(n))
-		if intended >= end || !p.clock.SleepUntil(intended, ctx.Done()) {
-			break
-		}
-		if ctx.Err() != nil {
+		if intended >= end || !sleeper.Until(intended) || ctx.Err() != nil {
 			break
 		}
 		if err := p.one(ctx, intended); err != nil {

@@ -44,30 +44,16 @@ func (c Clock) Base() int64 { return c.base }
 // Wall is the wall clock's reading less the monotonic one, in nanoseconds: when it changes, the wall clock was stepped.
 func (c Clock) Wall() int64 { return time.Now().Round(0).UnixNano() - c.Now() }
 
-// SleepUntil waits until t on the clock, or returns at once where that has passed. The last stretch is slept by the
-// thread itself, since the runtime's timers may be a millisecond late. It gives up early, and returns false, once
-// done is closed.
+// SleepUntil waits until t on the clock, to a millisecond or so, or returns at once where that has passed. It gives up
+// early, and returns false, once done is closed.
 func (c Clock) SleepUntil(t int64, done <-chan struct{}) bool {
-	const own = int64(2 * time.Millisecond)
-	for {
-		left := t - c.Now()
-		if left <= 0 {
-			return true
-		}
-		if left > own {
-			timer := time.NewTimer(time.Duration(left - own))
-			select {
-			case <-done:
-				timer.Stop()
-				return false
-			case <-timer.C:
-			}
-			continue
-		}
-		pause := unix.NsecToTimespec(left)
-		if err := unix.Nanosleep(&pause, nil); err != nil && err != unix.EINTR {
-			time.Sleep(time.Duration(left))
-		}
+	timer := time.NewTimer(time.Duration(t - c.Now()))
+	defer timer.Stop()
+	select {
+	case <-done:
+		return false
+	case <-timer.C:
+		return true
 	}
 }
 
