@@ -78,7 +78,7 @@ func assignment(t *testing.T, d client.Driver) {
 func committed(t *testing.T, d client.Driver) {
 	r := newRig(t, d, 3, "in")
 	r.fill("in", 3, 10)
-	c := r.consumer(map[string]string{"group.id": "g"})
+	c := r.consumer(map[string]string{"group.id": r.group()})
 	must(t, c.Assign([]client.PartitionOffset{at("in", 0, 0)}))
 	must(t, c.Commit(r.context(), []client.PartitionOffset{at("in", 0, 4), at("in", 2, 7)}))
 	got, err := c.Committed(r.context(), []client.Partition{{Topic: "in", Partition: 0}, {Topic: "in", Partition: 1}, {Topic: "in", Partition: 2}})
@@ -104,7 +104,7 @@ func autoCommit(t *testing.T, d client.Driver) {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, d, 1, "in")
 			r.fill("in", 1, 10)
-			with := map[string]string{"group.id": "g", "auto.commit.interval.ms": "100"}
+			with := map[string]string{"group.id": r.group(), "auto.commit.interval.ms": "100"}
 			if asked {
 				with["enable.auto.commit"] = "true"
 			}
@@ -126,7 +126,7 @@ func autoCommit(t *testing.T, d client.Driver) {
 				must(t, err)
 			}
 			must(t, c.Close())
-			if all, err := r.admin().CommittedOffsets(r.context(), "g"); err != nil || len(all) != 0 {
+			if all, err := r.admin().CommittedOffsets(r.context(), r.group()); err != nil || len(all) != 0 {
 				t.Errorf("committed %v, %v", all, err)
 			}
 		})
@@ -214,7 +214,7 @@ func handover(t *testing.T, d client.Driver) {
 func handoverWith(t *testing.T, d client.Driver, strategy string) {
 	const partitions = 4
 	r := newRig(t, d, partitions, "in")
-	with := map[string]string{"group.id": "g", "session.timeout.ms": "6s", "heartbeat.interval.ms": "50ms", "partition.assignment.strategy": strategy,
+	with := map[string]string{"group.id": r.group(), "session.timeout.ms": "6s", "heartbeat.interval.ms": "50ms", "partition.assignment.strategy": strategy,
 		"max.poll.records": "7"}
 	stop := make(chan struct{})
 	var running sync.WaitGroup
@@ -279,7 +279,7 @@ func handoverWith(t *testing.T, d client.Driver, strategy string) {
 // thrownOut has the coordinator forget a member.
 func thrownOut(t *testing.T, d client.Driver) {
 	r := newRig(t, d, 2, "in")
-	c := r.consumer(map[string]string{"group.id": "g", "session.timeout.ms": "6s", "heartbeat.interval.ms": "50ms"})
+	c := r.consumer(map[string]string{"group.id": r.group(), "session.timeout.ms": "6s", "heartbeat.interval.ms": "50ms"})
 	must(t, c.Subscribe([]string{"in"}))
 	until(t, c, "an assignment", func(e client.Event) bool { return e.Kind == client.Assigned && len(e.Partitions) == 2 })
 	r.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Heartbeat}, TopLevel: true, Err: kerr.UnknownMemberID})

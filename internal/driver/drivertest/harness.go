@@ -3,12 +3,15 @@ package drivertest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/kbench/kbench/internal/client"
@@ -18,59 +21,106 @@ import (
 // patience bounds waiting for what must happen; nothing is measured by it.
 const patience = 15 * time.Second
 
-// Run tries out a driver.
+// promise is something that a driver has to keep.
+type promise struct {
+	name string
+	test func(*testing.T, client.Driver)
+}
+
+// Run tries out a driver on simulated clusters.
 func Run(t *testing.T, d client.Driver) {
-	for _, c := range []struct {
-		name string
-		test func(*testing.T, client.Driver)
-	}{
-		{"every record is acknowledged once, where it is stored", acknowledgements},
-		{"keyed records go where Java puts them", placement},
-		{"acks=0 tells no offset", noAcks},
-		{"a payload that is copied may be reused at once", reusedPayload},
-		{"a full buffer blocks for max.block.ms, then refuses", bufferFull},
-		{"a full buffer goes on when there is room", bufferDrains},
-		{"a record too large is refused", oversize},
-		{"a broker's refusal is definite only for what the record is", refusals},
-		{"an append answered too late is stored twice, or once", lateAnswers},
-		{"a record that times out is indeterminate", timeouts},
-		{"a closed producer takes nothing and leaves nothing behind", closing},
-		{"committed and aborted transactions", transactions},
-		{"a transaction with a refused record can only be aborted", brokenTransaction},
-		{"offsets travel with their transaction", transactionOffsets},
-		{"offsets of a former generation are fenced, anonymous ones not", groupFencing},
-		{"a newer session fences the older", producerFencing},
-		{"an unanswered commit is neither abortable nor fenced", unansweredCommit},
-		{"assigned partitions are read from where they should", assignment},
-		{"committed offsets are read back", committed},
-		{"automatic commits happen only when asked for", autoCommit},
-		{"members hand partitions over in order", handover},
-		{"a member that is thrown out has lost its partitions", thrownOut},
-		{"settings that cannot be honoured are refused", badSettings},
-		{"secrets are not shown", secrets},
-		{"the isolation level is the one asked for", isolation},
-	} {
-		t.Run(c.name, func(t *testing.T) { c.test(t, d) })
+	for _, p := range slices.Concat(anywhere, simulated) {
+		t.Run(p.name, func(t *testing.T) { p.test(t, d) })
 	}
 }
 
-// rig is a simulated cluster with what a test needs around it.
+// RunOn tries out, on a cluster that is there, what needs no broker that misbehaves by order. It makes its topics anew.
+func RunOn(t *testing.T, d client.Driver, bootstrap []string) {
+	for _, p := range anywhere {
+		t.Run(p.name, func(t *testing.T) { p.test(t, there{d, bootstrap}) })
+	}
+}
+
+// there is a driver with the cluster to try it out on.
+type there struct {
+	client.Driver
+	bootstrap []string
+}
+
+var anywhere = []promise{
+	{"every record is acknowledged once, where it is stored", acknowledgements},
+	{"keyed records go where Java puts them", placement},
+	{"acks=0 tells no offset", noAcks},
+	{"a payload that is copied may be reused at once", reusedPayload},
+	{"a record too large is refused", oversize},
+	{"committed and aborted transactions", transactions},
+	{"offsets travel with their transaction", transactionOffsets},
+	{"offsets of a former generation are fenced, anonymous ones not", groupFencing},
+	{"a newer session fences the older", producerFencing},
+	{"assigned partitions are read from where they should", assignment},
+	{"automatic commits happen only when asked for", autoCommit},
+	{"members hand partitions over in order", handover},
+	{"the isolation level is the one asked for", isolation},
+}
+
+var simulated = []promise{
+	{"a full buffer blocks for max.block.ms, then refuses", bufferFull},
+	{"a full buffer goes on when there is room", bufferDrains},
+	{"a broker's refusal is definite only for what the record is", refusals},
+	{"an append answered too late is stored twice, or once", lateAnswers},
+	{"a record that times out is indeterminate", timeouts},
+	{"a closed producer takes nothing and leaves nothing behind", closing},
+	{"a transaction with a refused record can only be aborted", brokenTransaction},
+	{"an unanswered commit is neither abortable nor fenced", unansweredCommit},
+	{"committed offsets are read back", committed},
+	{"a member that is thrown out has lost its partitions", thrownOut},
+	{"settings that cannot be honoured are refused", badSettings},
+	{"secrets are not shown", secrets},
+}
+
+// rig is a cluster with what a test needs around it.
 type rig struct {
-	*kfake.Cluster
-	t *testing.T
-	d client.Driver
+	*kfake.Cluster // nil where the cluster is not simulated
+	bootstrap      []string
+	t              *testing.T
+	d              client.Driver
 }
 
 func newRig(t *testing.T, d client.Driver, partitions int32, topics ...string) rig {
 	t.Helper()
+	if on, ok := d.(there); ok {
+		r := rig{bootstrap: on.bootstrap, t: t, d: on.Driver}
+		for _, topic := range topics {
+			r.renew(topic, partitions)
+		}
+		return r
+	}
 	c, err := kfake.NewCluster(kfake.NumBrokers(3), kfake.SeedTopics(partitions, topics...),
 		kfake.GroupMinSessionTimeout(100*time.Millisecond), kfake.BrokerConfigs(map[string]string{"group.initial.rebalance.delay.ms": "0"}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	return rig{Cluster: c, t: t, d: d}
+	return rig{Cluster: c, bootstrap: c.ListenAddrs(), t: t, d: d}
 }
+
+// renew makes a topic that holds nothing. Deleting it takes the groups' offsets in it along.
+func (r rig) renew(topic string, partitions int32) {
+	r.t.Helper()
+	admin := r.admin()
+	eventually(r.t, "no topic "+topic, func() bool {
+		err := admin.DeleteTopic(r.context(), topic)
+		return errors.Is(err, kerr.UnknownTopicOrPartition)
+	})
+	must(r.t, admin.CreateTopic(r.context(), client.Topic{Name: topic, Partitions: int(partitions), Replication: 3}))
+	eventually(r.t, "leaders of "+topic, func() bool {
+		ends, err := admin.EndOffsets(r.context(), topic, client.ReadUncommitted)
+		return err == nil && len(ends) == int(partitions)
+	})
+}
+
+// group is a group of this test's own.
+func (r rig) group() string { return "group of " + r.t.Name() }
 
 // acks collects what became of records.
 type acks struct {
@@ -114,7 +164,7 @@ func (a *acks) one(t *testing.T, slot client.Slot) client.Ack {
 func (r rig) producer(settings map[string]string) (client.Producer, *acks) {
 	r.t.Helper()
 	a := new(acks)
-	p, err := r.d.NewProducer(r.ListenAddrs(), settings, a.sink)
+	p, err := r.d.NewProducer(r.bootstrap, settings, a.sink)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -134,7 +184,7 @@ func (r rig) consumer(settings map[string]string) client.Consumer {
 	r.t.Helper()
 	all := map[string]string{"auto.offset.reset": "earliest", "fetch.max.wait.ms": "50ms"}
 	maps.Copy(all, settings)
-	c, err := r.d.NewConsumer(r.ListenAddrs(), all)
+	c, err := r.d.NewConsumer(r.bootstrap, all)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -150,7 +200,7 @@ func (r rig) context() context.Context {
 
 func (r rig) admin() client.Admin {
 	r.t.Helper()
-	a, err := franz.NewAdmin(r.ListenAddrs(), nil)
+	a, err := franz.NewAdmin(r.bootstrap, nil)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -172,7 +222,7 @@ func (r rig) log(topic string, partition int32, isolation client.Isolation) map[
 	ends, err := r.admin().EndOffsets(r.context(), topic, isolation)
 	must(r.t, err)
 	records := make(map[int64]string)
-	position, err := franz.ReadPartition(r.context(), r.ListenAddrs(), nil, client.Partition{Topic: topic, Partition: partition}, 0, ends[partition], isolation,
+	position, err := franz.ReadPartition(r.context(), r.bootstrap, nil, client.Partition{Topic: topic, Partition: partition}, 0, ends[partition], isolation,
 		func(batch []client.Fetched) error {
 			for _, f := range batch {
 				records[f.Offset] = string(f.Value)

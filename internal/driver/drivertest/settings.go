@@ -19,7 +19,7 @@ func badSettings(t *testing.T, d client.Driver) {
 		{map[string]string{"key.serializer": "x"}, "Java class"},
 		{map[string]string{"group.id": "g"}, "consumer setting"},
 	} {
-		p, err := d.NewProducer(r.ListenAddrs(), c.settings, func(client.Ack) {})
+		p, err := d.NewProducer(r.bootstrap, c.settings, func(client.Ack) {})
 		if err == nil {
 			p.Close()
 			t.Errorf("%v was taken", c.settings)
@@ -27,7 +27,7 @@ func badSettings(t *testing.T, d client.Driver) {
 			t.Errorf("%v: %v", c.settings, err)
 		}
 	}
-	if c, err := d.NewConsumer(r.ListenAddrs(), map[string]string{"isolation.level": "serializable"}); err == nil {
+	if c, err := d.NewConsumer(r.bootstrap, map[string]string{"isolation.level": "serializable"}); err == nil {
 		c.Close()
 		t.Error("an unknown isolation level was taken")
 	}

@@ -90,7 +90,7 @@ func transactionOffsets(t *testing.T, d client.Driver) {
 			r := newRig(t, d, 1, "in", "out")
 			p, txn, _ := r.transactor("t")
 			offset := func() int64 {
-				all, err := r.admin().CommittedOffsets(r.context(), "g")
+				all, err := r.admin().CommittedOffsets(r.context(), r.group())
 				must(t, err)
 				if len(all) == 0 {
 					return -1
@@ -105,7 +105,7 @@ func transactionOffsets(t *testing.T, d client.Driver) {
 				if records {
 					send(t, p, "out", 0, client.Slot(i), numbered(i))
 				}
-				must(t, txn.SendOffsets(r.context(), []client.PartitionOffset{at("in", 0, int64(i+1))}, client.Anonymous("g")))
+				must(t, txn.SendOffsets(r.context(), []client.PartitionOffset{at("in", 0, int64(i+1))}, client.Anonymous(r.group())))
 				must(t, step.end(r.context()))
 				if got := offset(); got != step.want {
 					t.Errorf("after transaction %d the group stands at %d, want %d", i, got, step.want)
@@ -117,7 +117,7 @@ func transactionOffsets(t *testing.T, d client.Driver) {
 
 func groupFencing(t *testing.T, d client.Driver) {
 	r := newRig(t, d, 1, "in", "out")
-	with := map[string]string{"group.id": "g", "session.timeout.ms": "6s", "heartbeat.interval.ms": "100ms"}
+	with := map[string]string{"group.id": r.group(), "session.timeout.ms": "6s", "heartbeat.interval.ms": "100ms"}
 	first := r.consumer(with)
 	must(t, first.Subscribe([]string{"in"}))
 	until(t, first, "an assignment", func(e client.Event) bool { return e.Kind == client.Assigned })
@@ -144,7 +144,7 @@ func groupFencing(t *testing.T, d client.Driver) {
 
 	must(t, txn.BeginTransaction())
 	send(t, p, "out", 0, 3, "anonymous")
-	if err := txn.SendOffsets(r.context(), []client.PartitionOffset{at("in", 0, 3)}, client.Anonymous("g")); err != nil {
+	if err := txn.SendOffsets(r.context(), []client.PartitionOffset{at("in", 0, 3)}, client.Anonymous(r.group())); err != nil {
 		t.Fatalf("anonymous offsets: %v", err)
 	}
 	must(t, txn.Commit(r.context()))
