@@ -32,8 +32,8 @@ func TestQuickstartFitsInAMinuteAndRunsEmbedded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if all := s.Load.Warmup + s.Load.Duration; all.Seconds() < 20 || all.Seconds() > 25 {
-		t.Errorf("the load takes %s, want 20 to 25 s", all)
+	if all := s.Load.Warmup + s.Load.Duration; all.Seconds() < 20 || all.Seconds() > 27 {
+		t.Errorf("the load takes %s, want 20 to 27 s", all)
 	}
 	if !slices.Contains(s.Clusters, "embedded") {
 		t.Errorf("clusters %v, want embedded among them", s.Clusters)
