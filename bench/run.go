@@ -237,7 +237,7 @@ func (r *run) close(ctx context.Context, err error) (rundir.Meta, error) {
 	stage := rundir.Complete
 	switch {
 	case ctx.Err() != nil && !isClusterError(context.Cause(ctx)):
-		stage, err = rundir.Interrupted, errors.Join(context.Cause(ctx), err)
+		stage, err = rundir.Interrupted, context.Cause(ctx) // what broke on the way out broke because of it
 	case err != nil:
 		stage = rundir.Broken
 	}

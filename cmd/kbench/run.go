@@ -17,6 +17,7 @@ import (
 
 	"github.com/kbench/kbench/bench"
 	"github.com/kbench/kbench/internal/cluster"
+	"github.com/kbench/kbench/internal/rundir"
 	"github.com/kbench/kbench/internal/settings"
 	"github.com/kbench/kbench/reports"
 	"github.com/kbench/kbench/scenarios"
@@ -246,7 +247,7 @@ func (j *job) runAll(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, j.fleet.close()) }()
 	for i, p := range j.plan {
 		if ctx.Err() != nil {
-			return j.interrupted(ctx)
+			return &exitError{reports.ExitInterrupted, context.Cause(ctx)}
 		}
 		if len(j.plan) > 1 {
 			j.progress.note("%d/%d %s", i+1, len(j.plan), p.title())
@@ -260,22 +261,14 @@ func (j *job) runAll(ctx context.Context) (err error) {
 	return nil
 }
 
-func (j *job) interrupted(ctx context.Context) error {
-	code := reports.ExitInterrupted
-	return &exitError{code, context.Cause(ctx)}
-}
-
 // one makes one run and judges it. Its error is of the kind that ends the whole job.
 func (j *job) one(ctx context.Context, p planned) error {
-	b, err := j.fleet.forRun(ctx, p.Scenario)
-	if ctx.Err() != nil {
-		return j.interrupted(ctx)
-	}
-	if err != nil {
-		return &exitError{reports.ExitBroken, err}
-	}
 	if err := os.MkdirAll(p.dir, 0o755); err != nil {
 		return &exitError{reports.ExitBroken, fmt.Errorf("run directory: %w", err)}
+	}
+	b, err := j.fleet.forRun(ctx, p.Scenario)
+	if err != nil {
+		return j.noCluster(ctx, p, err)
 	}
 	if err := linkLogs(p.dir, b.logs); err != nil {
 		return &exitError{reports.ExitBroken, err}
@@ -295,9 +288,33 @@ func (j *job) one(ctx context.Context, p planned) error {
 	if failed != nil {
 		j.progress.note("  %v", failed)
 	}
+	return j.conclude(p)
+}
+
+// noCluster leaves a run directory that says why nothing was run in it.
+func (j *job) noCluster(ctx context.Context, p planned, cause error) error {
+	meta := rundir.Meta{
+		Version: 1, Kbench: version, Scenario: p.Scenario.Name, About: p.Scenario.About, Twin: p.Scenario.Twin,
+		Cell: p.Cell, Repeat: p.Repeat, Seed: p.Seed, Guarantee: string(p.Scenario.Guarantee),
+		Expect:  rundir.Expect{Violated: p.Scenario.Expect.Violated, Anomalies: p.Scenario.Expect.Anomalies},
+		Started: time.Now().Format(time.RFC3339), Stage: rundir.Broken, Error: cause.Error(),
+		Cluster: rundir.ClusterInfo{Kind: j.flags.cluster},
+	}
+	if ctx.Err() != nil {
+		meta.Stage, meta.Error = rundir.Interrupted, context.Cause(ctx).Error()
+	}
+	j.progress.note("  %s", meta.Error)
+	if err := meta.Save(p.dir); err != nil {
+		return errors.Join(&exitError{reports.ExitBroken, err}, cause)
+	}
+	return j.conclude(p)
+}
+
+// conclude judges what a run directory holds.
+func (j *job) conclude(p planned) error {
 	summary, err := judge(p.dir)
 	if err != nil {
-		return errors.Join(&exitError{reports.ExitBroken, err}, failed)
+		return &exitError{reports.ExitBroken, err}
 	}
 	j.docs, j.last = append(j.docs, summary.Document), summary
 	if len(j.plan) > 1 {
