@@ -82,9 +82,7 @@ func (g *group) polled(op *history.Op) {
 	if op.Partition < 0 || int(op.Partition) >= len(g.seen) {
 		return
 	}
-	for _, run := range runs(op.Records) {
-		g.seen[op.Partition].add(run.from, run.to)
-	}
+	g.seen[op.Partition].addAll(op.Records)
 }
 
 func (l *ledger) learnEffects(op *history.Op) {
@@ -182,16 +180,14 @@ func (s intervals) has(offset int64) bool {
 	return i < len(s) && s[i].from <= offset
 }
 
-// runs are the rows of offsets without gaps in records.
-func runs(records []history.Record) []interval {
-	var list []interval
-	for i := range records {
-		offset := records[i].Offset
-		if n := len(list); n > 0 && list[n-1].to == offset {
-			list[n-1].to++
-			continue
+// addAll joins the offsets of records with the set.
+func (s *intervals) addAll(records []history.Record) {
+	for i := 0; i < len(records); {
+		from := records[i].Offset
+		to := from + 1
+		for i++; i < len(records) && records[i].Offset == to; i++ {
+			to++
 		}
-		list = append(list, interval{offset, offset + 1})
+		s.add(from, to)
 	}
-	return list
 }

@@ -4,20 +4,21 @@ import "github.com/kbench/kbench/internal/history"
 
 // holes goes through the log as the final read's first pass shows it: offset-hole where an offset is missing in a topic
 // that has neither transactions nor compaction, and leader-epoch-regression where a later record has an older epoch.
+// One instance is one missing offset, or one record.
 type holes struct {
 	*court
 	missing, epochs tally
-	next            []int64
-	epoch           []int32
+	there           []intervals // by partition: offsets that the pass showed
+	epoch           []int32     // by partition: the newest yet
 }
 
 func newHoles(c *court) *holes {
-	h := &holes{court: c, missing: tally{anomaly: offsetHole}, epochs: tally{anomaly: leaderEpochRegression}, next: unknowns(len(c.parts)), epoch: make([]int32, len(c.parts))}
+	h := &holes{
+		court: c, missing: tally{anomaly: offsetHole}, epochs: tally{anomaly: leaderEpochRegression},
+		there: make([]intervals, len(c.parts)), epoch: make([]int32, len(c.parts)),
+	}
 	for p := range h.epoch {
 		h.epoch[p] = history.Unknown
-		if start, known := c.h.Header.Starts[int32(p)]; known {
-			h.next[p] = start
-		}
 	}
 	return h
 }
@@ -29,49 +30,52 @@ func (c *holes) add(v *view) {
 	if p == nil || v.Pass > 1 || !c.complete(p) {
 		return
 	}
+	c.missing.checked += uint64(len(v.Records))
+	c.there[v.Partition].addAll(v.Records)
 	for k := range v.Records {
-		c.record(p, v, k)
+		c.succession(v, k)
 	}
 }
 
-func (c *holes) record(p *partition, v *view, k int) {
-	r, at := &v.Records[k], v.Partition
+func (c *holes) succession(v *view, k int) {
+	r, newest := &v.Records[k], &c.epoch[v.Partition]
 	c.epochs.checked++
-	if r.Epoch >= 0 && r.Epoch < c.epoch[at] {
+	if r.Epoch >= 0 && r.Epoch < *newest {
 		c.epochs.hit(func() Witness {
-			return c.witness(at, r.Offset, v.values[k], v.Call, v.Return, "written in epoch %d, behind a record of epoch %d", r.Epoch, c.epoch[at])
+			return c.witness(v.Partition, r.Offset, v.values[k], v.Call, v.Return, "written in epoch %d, behind a record of epoch %d", r.Epoch, *newest)
 		})
 	}
-	c.epoch[at] = max(c.epoch[at], r.Epoch)
-	if next := c.next[at]; next >= 0 && r.Offset > next {
-		c.gap(p, at, next, r.Offset, v)
-	}
-	c.next[at] = max(c.next[at], r.Offset+1)
-	c.missing.checked++
-}
-
-// gap counts the offsets that are missing from one until before another.
-func (c *holes) gap(p *partition, at int32, from, to int64, v *view) {
-	if p.topic.transactional || p.topic.compacted {
-		return
-	}
-	call, seen := int64(history.Unknown), int64(history.Unknown)
-	if v != nil {
-		call, seen = v.Call, v.Return
-	}
-	c.missing.count += uint64(to-from) - 1
-	c.missing.hit(func() Witness {
-		w := c.witness(at, from, c.values.index(history.NoValue), call, seen, "offsets %d to %d hold nothing", from, to-1)
-		return w
-	})
+	*newest = max(*newest, r.Epoch)
 }
 
 func (c *holes) found() []tally {
 	for i := range c.parts {
 		p := &c.parts[i]
-		if next := c.next[i]; c.complete(p) && p.reached[0] >= 0 && next >= 0 && next < p.end {
-			c.gap(p, int32(i), next, p.end, nil)
+		if p.reached[0] >= 0 && c.complete(p) && !p.topic.transactional && !p.topic.compacted {
+			c.gaps(int32(i), p)
 		}
 	}
 	return []tally{c.missing, c.epochs}
+}
+
+// gaps are what the rows of offsets leave open, from the partition's start to its end.
+func (c *holes) gaps(at int32, p *partition) {
+	next, known := c.h.Header.Starts[at]
+	for _, row := range c.there[at] {
+		if known && row.from > next {
+			c.gap(at, next, row.from)
+		}
+		next, known = max(next, row.to), true
+	}
+	if known && next < p.end {
+		c.gap(at, next, p.end)
+	}
+}
+
+func (c *holes) gap(at int32, from, to int64) {
+	c.missing.checked += uint64(to - from)
+	c.missing.count += uint64(to-from) - 1
+	c.missing.hit(func() Witness {
+		return c.witness(at, from, c.values.index(history.NoValue), history.Unknown, history.Unknown, "offsets %d to %d hold nothing", from, to-1)
+	})
 }

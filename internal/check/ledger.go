@@ -27,6 +27,8 @@ type ledger struct {
 	finals     uint64            // final-read operations
 	sawFaults  []window
 	warnings   []string
+	best       []index // reused by standing
+	single     [1]claim
 	transacted bool // a transactional send of unknown partition: any topic may have control records
 }
 
@@ -200,7 +202,7 @@ func (l *ledger) place(c claim) {
 		l.standsAt(c.value)
 	case *entry&^readBit == c.value+1:
 		*entry |= mark
-		if len(l.conflicts) > 0 {
+		if _, contested := l.conflicts[c.place]; contested {
 			l.conflict(c, *entry)
 		}
 	default:
@@ -212,9 +214,6 @@ func (l *ledger) place(c claim) {
 func (l *ledger) conflict(c claim, entry uint32) {
 	claims, known := l.conflicts[c.place]
 	if !known {
-		if entry&^readBit == c.value+1 {
-			return
-		}
 		claims = []claim{{place: c.place, value: entry&^readBit - 1, read: entry&readBit != 0}}
 	}
 	for i := range claims {
@@ -250,6 +249,31 @@ func (l *ledger) stands(i index, at place) bool {
 		slices.ContainsFunc(l.conflicts[at], func(c claim) bool { return c.value == i })
 }
 
+// standing are the committed records with the best claim on an offset whose entry is given: those that were read, else,
+// unless the whole log was read, those that were only acknowledged. The list is valid until the next call.
+func (l *ledger) standing(at place, entry uint32, whole bool) []index {
+	list := l.best[:0]
+	if entry == 0 {
+		return list
+	}
+	claims, contested := l.conflicts[at]
+	if !contested {
+		claims = append(l.single[:0], claim{at, entry&^readBit - 1, entry&readBit != 0})
+	}
+	for _, read := range []bool{true, false} {
+		for _, c := range claims {
+			if c.read == read && (read || !whole) && l.values.states[c.value].committed() {
+				list = append(list, c.value)
+			}
+		}
+		if len(list) > 0 {
+			break
+		}
+	}
+	l.best = list
+	return list
+}
+
 func (l *ledger) learnPoll(op *history.Op) {
 	l.reads += uint64(len(op.Records))
 	bits := polled
@@ -257,7 +281,11 @@ func (l *ledger) learnPoll(op *history.Op) {
 		bits |= proof
 	}
 	l.learnRecords(op, bits)
-	l.group(op).polled(op)
+	g := l.group(op)
+	g.polled(op)
+	if op.Group != "" {
+		l.reading(g, op.Partition)
+	}
 }
 
 func (l *ledger) learnFinal(op *history.Op) {

@@ -14,7 +14,7 @@ func (c *losses) kinds() []history.Kind { return sendsOnly() }
 func (c *losses) add(v *view) {
 	c.checked++
 	s := &c.values.states[v.value]
-	if *s&missed != 0 || !s.must() || c.nothingRead() {
+	if *s&missed != 0 || !s.must() || v.Outcome == history.Failed || c.nothingRead() {
 		return
 	}
 	p := c.part(v.Partition)

@@ -80,10 +80,12 @@ func (c *outputs) unanswered(partition int32) {
 	cover := c.covered(partition)
 	last := int64(history.Unknown)
 	p.offsets.each(0, math.MaxInt64, func(offset int64, entry uint32) bool {
-		i := entry&^readBit - 1
-		if entry&readBit == 0 || !c.values.states[i].inLog(p) {
+		standing := c.standing(place{partition, offset}, entry, true)
+		at := slices.IndexFunc(standing, func(i index) bool { return c.values.states[i].inLog(p) })
+		if at < 0 {
 			return true
 		}
+		i := standing[at]
 		last = max(last, offset)
 		if offset >= cover {
 			return true

@@ -166,13 +166,15 @@ func (c *polls) leftOut(v *view, next, got int64, inside bool) bool {
 	p := &c.parts[v.Partition]
 	whole := c.complete(p)
 	p.offsets.each(next, got, func(offset int64, entry uint32) bool {
-		i := entry&^readBit - 1
-		if entry == 0 || whole && entry&readBit == 0 || !c.values.states[i].committed() {
+		standing := c.standing(place{v.Partition, offset}, entry, whole)
+		if len(standing) == 0 {
 			return true
 		}
-		kind := &c.skipped
-		if c.got(group, v.Partition, offset, i) {
-			kind = &c.taken
+		kind, i := &c.taken, standing[0]
+		for _, each := range standing {
+			if !c.got(group, v.Partition, offset, each) {
+				kind, i = &c.skipped, each
+			}
 		}
 		if t == nil || t == &c.taken && kind == &c.skipped {
 			first, what, t = offset, i, kind

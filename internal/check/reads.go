@@ -6,11 +6,11 @@ import "github.com/kbench/kbench/internal/history"
 type reads struct {
 	*court
 	foreign, corrupt tally
-	strangers        map[place]bool // offsets counted already: several readers see the same record
+	met              [2]map[place]bool // offsets counted already: several readers see the same record
 }
 
 func newReads(c *court) *reads {
-	return &reads{court: c, foreign: tally{anomaly: foreignRecord}, corrupt: tally{anomaly: corruptRecord}, strangers: map[place]bool{}}
+	return &reads{court: c, foreign: tally{anomaly: foreignRecord}, corrupt: tally{anomaly: corruptRecord}, met: [2]map[place]bool{{}, {}}}
 }
 
 func (c *reads) kinds() []history.Kind { return readsOnly() }
@@ -21,13 +21,12 @@ func (c *reads) add(v *view) {
 	c.corrupt.checked += n
 	for k, i := range v.values {
 		r := &v.Records[k]
-		if r.Flags&history.Corrupt != 0 && c.first(v, r.Offset) {
+		if r.Flags&history.Corrupt != 0 && first(c.met[0], v, r.Offset) {
 			c.corrupt.hit(func() Witness {
 				return c.witness(v.Partition, r.Offset, i, v.Call, v.Return, "%s read a record whose checksum is wrong", c.client(v.Client))
 			})
-			continue
 		}
-		if c.values.states[i]&(sent|implied) == 0 && r.Flags&history.Corrupt == 0 && !c.maySend(i) && c.first(v, r.Offset) {
+		if c.values.states[i]&(sent|implied) == 0 && r.Flags&history.Corrupt == 0 && !c.maySend(i) && first(c.met[1], v, r.Offset) {
 			c.foreign.hit(func() Witness {
 				return c.witness(v.Partition, r.Offset, i, v.Call, v.Return, "%s read a record that nobody sent", c.client(v.Client))
 			})
@@ -47,13 +46,13 @@ func (c *reads) maySend(i index) bool {
 }
 
 // first tells whether an offset is met for the first time.
-func (c *reads) first(v *view, offset int64) bool {
+func first(met map[place]bool, v *view, offset int64) bool {
 	at := place{v.Partition, offset}
-	if c.strangers[at] {
+	if met[at] {
 		return false
 	}
-	if len(c.strangers) < 1<<20 { // beyond that each sighting counts
-		c.strangers[at] = true
+	if len(met) < 1<<20 { // beyond that each sighting counts
+		met[at] = true
 	}
 	return true
 }

@@ -8,7 +8,8 @@ import (
 
 // sendOrder compares the order in which each client sent with the order in the log, partition by partition:
 // nonmonotonic-send. A value counts at its first offset, and not at all if it was sent again, since then nobody knows
-// which sending stands there. One instance is a pair of neighbours in the log.
+// which sending stands there. An offset for which two values have equal claims says nothing. One instance is a pair of
+// neighbours in the log.
 //
 // In a recorded run a session's sequence is its order of sends. In a hand-written history the calls are.
 type sendOrder struct {
@@ -45,12 +46,13 @@ func (c *sendOrder) scan(partition int32) {
 	last := map[int64]sender{} // by client or session
 	met := map[index]bool{}    // values with several offsets
 	p.offsets.each(0, math.MaxInt64, func(offset int64, entry uint32) bool {
-		if entry == 0 || whole && entry&readBit == 0 {
+		standing := c.standing(place{partition, offset}, entry, whole)
+		if len(standing) != 1 {
 			return true
 		}
-		i := entry&^readBit - 1
+		i := standing[0]
 		s := c.values.states[i]
-		if s&resent != 0 || s&sent == 0 || !s.committed() || whole && !s.inLog(p) {
+		if s&resent != 0 || s&sent == 0 || whole && !s.inLog(p) {
 			return true
 		}
 		if s&twice != 0 {

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/kbench/kbench/internal/history"
 )
@@ -115,7 +116,7 @@ func (x *txn) apply(l *ledger) {
 func (t *transactions) settle(l *ledger) {
 	for _, x := range t.list {
 		if x.outcome == noOutcome {
-			x.outcome = rankIndeterminate
+			x.outcome, x.ended = rankIndeterminate, math.MaxInt64
 			x.apply(l)
 		}
 		if x.outcome != rankIndeterminate {

@@ -1,0 +1,246 @@
+package check
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	log "github.com/kbench/kbench/internal/history"
+)
+
+// wild writes a small history in which anything may happen, so that anomalies of all kinds meet.
+func wild(rng *rand.Rand) string {
+	w := &strings.Builder{}
+	pick := func(list ...string) string { return list[rng.IntN(len(list))] }
+	maybe := func(percent int) bool { return rng.IntN(100) < percent }
+	head := `{"kbench_history":1,"partitions":["orders/0","orders/1","bills/0"]`
+	if maybe(30) {
+		head += `,"starts":{"orders/0":0}`
+	}
+	if maybe(20) {
+		head += `,"compacted":["bills"]`
+	}
+	if maybe(30) {
+		head += `,"inputs":["orders"],"outputs":["bills"]`
+	}
+	fmt.Fprintln(w, head+"}")
+	now := 0
+	// Mostly the first partition, few values, small offsets: so that things meet.
+	partition := func() string { return pick("orders/0", "orders/0", "orders/0", "orders/1", "bills/0") }
+	value := func() string { return string(rune('a' + rng.IntN(7))) }
+	client := func() string { return pick("p0", "p0", "p1", "c0", "c1") }
+	outcome := func() string { return pick("ok", "ok", "ok", "ok", "indeterminate", "failed") }
+	offset := func() int { return rng.IntN(6) }
+	txn := func() string {
+		if maybe(25) {
+			return `,"txn":"` + pick("t1", "t2") + `"`
+		}
+		return ""
+	}
+	group := func() string {
+		if maybe(50) {
+			return `,"group":"` + pick("g", "h") + `"`
+		}
+		return ""
+	}
+	isolation := func() string {
+		return pick("", `,"isolation":"read_committed"`, `,"isolation":"read_uncommitted"`)
+	}
+	records := func() string {
+		var list []string
+		at := rng.IntN(3)
+		for range rng.IntN(5) {
+			more := ""
+			if maybe(3) {
+				more += `,"corrupt":true`
+			}
+			if maybe(3) {
+				more += `,"foreign":true`
+			}
+			if maybe(30) {
+				more += fmt.Sprintf(`,"epoch":%d`, rng.IntN(3))
+			}
+			list = append(list, fmt.Sprintf(`{"offset":%d,"value":"%s"%s}`, at, value(), more))
+			if at += pick2(rng, 1, 1, 1, 2, -1); at < 0 {
+				at = 0
+			}
+		}
+		return "[" + strings.Join(list, ",") + "]"
+	}
+	partitions := func() string { return pick(`[]`, `["orders/0"]`, `["orders/0","orders/1"]`, `["bills/0"]`) }
+	for range rng.IntN(16) {
+		now += rng.IntN(5)
+		times := fmt.Sprintf(`"call":%d,"return":%d`, now, now+rng.IntN(8))
+		switch rng.IntN(20) {
+		case 0, 1, 2, 3, 4, 5, 6:
+			more := txn()
+			if maybe(85) {
+				more += `,"partition":"` + partition() + `"`
+				if maybe(75) {
+					more += fmt.Sprintf(`,"offset":%d`, offset())
+				}
+			}
+			if maybe(10) {
+				more += `,"attempt":2`
+			}
+			if maybe(15) {
+				more += fmt.Sprintf(`,"from":{"partition":"orders/0","offset":%d}`, offset())
+			}
+			fmt.Fprintf(w, `{"op":"send","client":"%s",%s,"outcome":"%s","value":"%s"%s}`+"\n", client(), times, outcome(), value(), more)
+		case 7, 8:
+			fmt.Fprintf(w, `{"op":"txn","client":"%s","txn":"%s",%s,"outcome":"%s"}`+"\n", client(), pick("t1", "t2"), times, outcome())
+		case 9, 10, 11, 12:
+			fmt.Fprintf(w, `{"op":"poll","client":"%s",%s,"outcome":"ok","partition":"%s","records":%s%s}`+"\n", client(), times, partition(), records(), txn()+group()+isolation())
+		case 13:
+			fmt.Fprintf(w, `{"op":"%s","client":"%s",%s,"outcome":"%s","partitions":%s%s}`+"\n", pick("assign", "subscribe"), client(), times, outcome(), partitions(), group())
+		case 14:
+			fmt.Fprintf(w, `{"op":"commit","client":"%s",%s,"outcome":"%s","offsets":{"%s":%d}%s}`+"\n", client(), times, outcome(), partition(), offset(), txn()+group())
+		case 15, 16:
+			fmt.Fprintf(w, `{"op":"process","client":"%s",%s,"outcome":"%s","partition":"%s","offset":%d,"value":"%s"%s}`+"\n", client(), times, outcome(), partition(), offset(), value(), txn()+group())
+		case 17, 18, 19:
+			if maybe(60) {
+				fmt.Fprintf(w, `{"op":"ends","ends":{"%s":%d}}`+"\n", partition(), offset())
+			}
+			reached := ""
+			if maybe(70) {
+				reached = fmt.Sprintf(`,"reached":%d`, offset())
+			}
+			fmt.Fprintf(w, `{"op":"final-read","partition":"%s","pass":%d,"records":%s%s%s}`+"\n", partition(), 1+rng.IntN(2), records(), reached, isolation())
+		}
+	}
+	if maybe(40) { // a final read of everything, or what is left of it
+		for _, p := range []string{"orders/0", "orders/1", "bills/0"} {
+			fmt.Fprintf(w, `{"op":"final-read","partition":"%s","pass":1,"records":%s,"reached":9%s}`+"\n", p, records(), isolation())
+		}
+	}
+	return w.String()
+}
+
+func pick2(rng *rand.Rand, list ...int) int { return list[rng.IntN(len(list))] }
+
+// agree compares the judge with the reference on one history.
+func agree(text string) error {
+	h, err := log.OpenJSONL(strings.NewReader(text))
+	if err != nil {
+		return nil // not a history
+	}
+	j, err := JSONL(strings.NewReader(text))
+	if err != nil {
+		return err
+	}
+	got := map[string]uint64{}
+	for _, f := range j.Findings {
+		got[f.Anomaly] = f.Count
+		if uint64(len(f.Witnesses)) > f.Count || len(f.Witnesses) == 0 {
+			return fmt.Errorf("%s: %d witnesses for %d", f.Anomaly, len(f.Witnesses), f.Count)
+		}
+	}
+	ref := newReference(h)
+	want := ref.judge()
+	if !maps.Equal(got, want) {
+		return fmt.Errorf("the judge found %v, the reference %v", got, want)
+	}
+	if sent, read := len(ref.of(log.Send)) > 0, !ref.nothingRead(); (!sent || !read) && j.Verdict != Inconclusive {
+		return fmt.Errorf("sent %v, read %v, and the verdict is %v", sent, read, j.Verdict)
+	}
+	return nil
+}
+
+func TestTheJudgeAgreesWithTheReference(t *testing.T) {
+	n := 4_000
+	if testing.Short() {
+		n = 500
+	}
+	seen := map[string]int{}
+	for seed := range n {
+		text := wild(rand.New(rand.NewPCG(uint64(seed), 1)))
+		if err := agree(text); err != nil {
+			t.Fatalf("seed %d: %v\n%s", seed, err, text)
+		}
+		j, err := JSONL(strings.NewReader(text))
+		if err != nil {
+			t.Fatalf("seed %d: %v\n%s", seed, err, text)
+		}
+		for _, f := range j.Findings {
+			seen[f.Anomaly]++
+		}
+	}
+	for _, anomaly := range []string{
+		lostWrite, unseen, duplicate, inconsistentOffset, abortedRead, precommittedRead, pollSkip, nonmonotonicPoll, internalPollSkip,
+		internalNonmonoPoll, nonmonotonicSend, tornTransaction, foreignRecord, corruptRecord, offsetHole, leaderEpochRegression, reprocessed, unprocessed,
+	} {
+		if seen[anomaly] < 2 {
+			t.Errorf("%s came up in %d of %d histories: too few to say that both judges agree on it", anomaly, seen[anomaly], n)
+		}
+	}
+}
+
+// FuzzWildHistories lets the fuzzer choose what happens in a history: two bytes a choice.
+func FuzzWildHistories(f *testing.F) {
+	for seed := range uint64(50) {
+		rng := rand.New(rand.NewPCG(seed, 2))
+		b := make([]byte, 600)
+		for i := range b {
+			b[i] = byte(rng.Uint32())
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		text := wild(rand.New(&tape{b: b}))
+		if err := agree(text); err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+	})
+}
+
+// tape is a source of chance that plays bytes, two at a time, and a fixed sequence after them.
+type tape struct {
+	b    []byte
+	more rand.PCG
+}
+
+func (s *tape) Uint64() uint64 {
+	if len(s.b) < 2 {
+		return s.more.Uint64()
+	}
+	n := uint64(s.b[0]) | uint64(s.b[1])<<8
+	s.b = s.b[2:]
+	return n<<48 | n<<16 // chance is taken from the high bits of 64 or of 32
+}
+
+// FuzzHistories lets the fuzzer write the lines themselves.
+func FuzzHistories(f *testing.F) {
+	for _, s := range stories() {
+		text := strings.Join(s.lines, "\n")
+		if !strings.HasPrefix(text, `{"kbench_history"`) {
+			text = head() + "\n" + text
+		}
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) > 1<<14 || bytes.Count(b, []byte("\n")) > 60 || farOffsets(b) {
+			t.Skip("too much for the slow one")
+		}
+		if err := agree(string(b)); err != nil {
+			t.Fatalf("%v\n%s", err, b)
+		}
+	})
+}
+
+// farOffsets tells whether a number has more than four digits: the reference walks through offsets one by one.
+func farOffsets(b []byte) bool {
+	digits := 0
+	for _, c := range b {
+		if c >= '0' && c <= '9' {
+			if digits++; digits > 4 {
+				return true
+			}
+		} else {
+			digits = 0
+		}
+	}
+	return false
+}
