@@ -66,23 +66,26 @@ func (r *run) examine(h *history.History) {
 			}
 		}
 		if problem != "" {
-			r.blame(w, h.Sessions[i].File+" is not whole: "+problem)
+			r.blame(w, c.Name, h.Sessions[i].File+" is not whole: "+problem)
 		}
 	}
 	for i := range r.meta.Workers {
 		w := &r.meta.Workers[i]
 		if !slices.Contains(h.Header.Clients, history.Client{Name: w.Name, Session: int32(w.Session)}) {
-			r.blame(w, fmt.Sprintf("there is no log of %s's session %d", w.Name, w.Session))
+			r.blame(w, w.Name, fmt.Sprintf("there is no log of %s's session %d", w.Name, w.Session))
 		}
 	}
 }
 
-// blame notes what is wrong with a log, and whose it is; nil is the final reader.
-func (r *run) blame(w *rundir.Worker, problem string) {
+// blame notes what is wrong with a log, and whose it is. A run that was cut off does not list its workers: then the log
+// may be anybody's but the final reader's, which goes by its name.
+func (r *run) blame(w *rundir.Worker, name, problem string) {
 	r.logs = append(r.logs, problem)
 	switch {
-	case w == nil || w.Role == "reader":
+	case w == nil && name == "final", w != nil && w.Role == "reader":
 		r.finalTorn = true
+	case w == nil:
+		r.writers, r.readers = problem, problem
 	case w.Role == "producer":
 		r.writers = problem
 	case w.Role == "processor":

@@ -34,11 +34,11 @@ func (c *reads) add(v *view) {
 	}
 }
 
-// maySend tells whether a session whose log ends too early may have sent a value that is not in it. If so it counts as
-// an indeterminate send from now on. Sends are logged as they are answered, so one that is missing need not be the last.
+// maySend tells whether a session whose log ends too early may have sent a value after what is logged. If so it counts
+// as an indeterminate send from now on.
 func (c *reads) maySend(i index) bool {
 	s := c.values.of(i)
-	if c.values.nobody(i) || s.closed {
+	if c.values.nobody(i) || s.closed || c.values.value(i).Seq <= s.highest {
 		return false
 	}
 	c.values.states[i] |= implied | rankIndeterminate

@@ -531,3 +531,14 @@ func TestWhatIsNoRunIsAnError(t *testing.T) {
 		t.Errorf("%v, %v", j.Verdict, err)
 	}
 }
+
+// A run that was cut off lists no workers; a record whose send is not in the torn log of its producer is not foreign.
+func TestARunThatWasCutOffFindsNobodyGuilty(t *testing.T) {
+	r := goodRun()
+	r.meta.Stage, r.meta.Workers = rundir.Measuring, nil
+	r.open = []log.Client{{Name: "p0", Session: 1}}
+	r.without("p0", seq(100))
+	if j := r.judge(t); j.Verdict != Inconclusive {
+		t.Errorf("%v %v %q", j.Verdict, found(j), j.Reasons)
+	}
+}
