@@ -1,7 +1,6 @@
 package scenarios
 
 import (
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -224,21 +223,4 @@ func (s *Scenario) truncates() bool {
 	}
 	return len(s.Expect.Anomalies) == 0 || slices.Contains(s.Expect.Anomalies, "lost-write") ||
 		slices.Contains(s.Expect.Anomalies, "inconsistent-offset") || slices.Contains(s.Expect.Anomalies, "unseen")
-}
-
-// clone is a copy that shares no settings with the original.
-func (s Scenario) clone() Scenario {
-	s.Client = maps.Clone(s.Client)
-	s.Cluster.Config = maps.Clone(s.Cluster.Config)
-	if s.Consumer != nil {
-		c := *s.Consumer
-		c.Settings = maps.Clone(c.Settings)
-		s.Consumer = &c
-	}
-	if s.Processor != nil {
-		p := *s.Processor
-		p.Client, p.Consumer = maps.Clone(p.Client), maps.Clone(p.Consumer)
-		s.Processor = &p
-	}
-	return s
 }
