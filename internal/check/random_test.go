@@ -172,7 +172,7 @@ func TestTheJudgeAgreesWithTheReference(t *testing.T) {
 		lostWrite, unseen, duplicate, inconsistentOffset, abortedRead, precommittedRead, pollSkip, nonmonotonicPoll, internalPollSkip,
 		internalNonmonoPoll, nonmonotonicSend, tornTransaction, foreignRecord, corruptRecord, offsetHole, leaderEpochRegression, reprocessed, unprocessed,
 	} {
-		if seen[anomaly] < 2 {
+		if seen[anomaly] < 2 && !testing.Short() {
 			t.Errorf("%s came up in %d of %d histories: too few to say that both judges agree on it", anomaly, seen[anomaly], n)
 		}
 	}
