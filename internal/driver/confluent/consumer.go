@@ -234,14 +234,15 @@ func (c *consumer) release(parts []kafka.TopicPartition) error {
 	return c.c.Unassign()
 }
 
-// lasting tells errors that the library does not recover from by itself.
+// lasting tells errors that the library does not recover from by itself. An unknown topic is none: brokers that come
+// back, or that have not heard of a new topic yet, say so for a while.
 func lasting(err kafka.Error) bool {
 	if err.IsFatal() {
 		return true
 	}
 	switch err.Code() {
 	case kafka.ErrAuthentication, kafka.ErrSaslAuthenticationFailed, kafka.ErrTopicAuthorizationFailed, kafka.ErrGroupAuthorizationFailed,
-		kafka.ErrClusterAuthorizationFailed, kafka.ErrUnknownTopicOrPart, kafka.ErrUnknownTopic, kafka.ErrUnknownPartition,
+		kafka.ErrClusterAuthorizationFailed,
 		kafka.ErrAutoOffsetReset, kafka.ErrFencedInstanceID, kafka.ErrInvalidGroupID, kafka.ErrInconsistentGroupProtocol,
 		kafka.ErrUnsupportedFeature, kafka.ErrInvalidSessionTimeout, kafka.ErrFatal:
 		return true
@@ -254,6 +255,9 @@ func (c *consumer) Commit(ctx context.Context, offsets []client.PartitionOffset)
 	if len(offsets) == 0 {
 		return nil
 	}
+	if c.group == "" {
+		return fmt.Errorf("commit: no group.id")
+	}
 	return c.within(ctx, "commit", func() error {
 		done, err := c.c.CommitOffsets(partitions(offsets))
 		for _, part := range done {
@@ -265,6 +269,9 @@ func (c *consumer) Commit(ctx context.Context, offsets []client.PartitionOffset)
 
 // Committed asks for stable offsets: those of a transaction that is still open are waited for.
 func (c *consumer) Committed(ctx context.Context, parts []client.Partition) ([]client.PartitionOffset, error) {
+	if c.group == "" {
+		return nil, fmt.Errorf("committed offsets: no group.id")
+	}
 	offsets := make([]client.PartitionOffset, len(parts))
 	for i, p := range parts {
 		offsets[i] = client.PartitionOffset{Partition: p, Offset: client.UnknownOffset}

@@ -93,6 +93,13 @@ func committed(t *testing.T, d client.Driver) {
 		}
 		return len(e.Records) > 0
 	})
+	alone := r.consumer(nil)
+	if err := alone.Commit(r.context(), []client.PartitionOffset{at("in", 0, 5)}); err == nil {
+		t.Error("without a group a commit is no error")
+	}
+	if _, err := alone.Committed(r.context(), []client.Partition{{Topic: "in"}}); err == nil {
+		t.Error("without a group there are committed offsets")
+	}
 	r.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: kerr.GroupAuthorizationFailed})
 	if err := c.Commit(r.context(), []client.PartitionOffset{at("in", 0, 5)}); err == nil {
 		t.Error("a refused commit is no error")

@@ -315,10 +315,11 @@ func (c *consumer) sort(fetches kgo.Fetches) (client.Event, error) {
 	return client.Event{}, explain("poll", lasting)
 }
 
-// lasts tells errors that the library does not recover from by itself.
+// lasts tells errors that the library does not recover from by itself. An unknown topic is none: brokers that come
+// back, or that have not heard of a new topic yet, say so for a while.
 func lasts(err error) bool {
 	return among(err, kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.ClusterAuthorizationFailed, kerr.SaslAuthenticationFailed,
-		kerr.UnknownTopicOrPartition, kerr.UnknownTopicID, kerr.FencedInstanceID, kerr.InvalidGroupID, kerr.InconsistentGroupProtocol,
+		kerr.FencedInstanceID, kerr.InvalidGroupID, kerr.InconsistentGroupProtocol,
 		kerr.InvalidSessionTimeout, kerr.OffsetOutOfRange)
 }
 

@@ -75,6 +75,9 @@ func refused(answer *kmsg.OffsetCommitResponse, err error) error {
 
 // Committed asks for stable offsets: those of a transaction that is still open are waited for.
 func (c *consumer) Committed(ctx context.Context, parts []client.Partition) ([]client.PartitionOffset, error) {
+	if c.group == "" {
+		return nil, fmt.Errorf("committed offsets: no group.id")
+	}
 	ctx, cancel := context.WithTimeout(ctx, millis(c.full, "default.api.timeout.ms"))
 	defer cancel()
 	offsets, err := stableOffsets(ctx, c.asker, c.group, parts)

@@ -13,8 +13,11 @@ import (
 	"github.com/kbench/kbench/internal/settings"
 )
 
-// grace is what a connection is given beyond the broker's own time to answer.
-const grace = time.Second
+// grace is what a broker is given to answer what is no Produce request, and to answer that one beyond its own time:
+// request.timeout.ms as far as it is reasonable for that.
+func grace(full map[string]string) time.Duration {
+	return min(10*time.Second, max(time.Second, millis(full, "request.timeout.ms")))
+}
 
 // unmatched are settings of Kafka's for which franz-go has nothing.
 var unmatched = []string{"send.buffer.bytes", "receive.buffer.bytes", "group.remote.assignor"}
@@ -84,7 +87,7 @@ func producerOptions(bootstrap []string, full map[string]string) ([]kgo.Opt, err
 		kgo.ProducerLinger(millis(full, "linger.ms")),
 		kgo.RecordDeliveryTimeout(max(time.Second, millis(full, "delivery.timeout.ms"))),
 		kgo.ProduceRequestTimeout(max(100*time.Millisecond, millis(full, "request.timeout.ms"))),
-		kgo.RequestTimeoutOverhead(grace),
+		kgo.RequestTimeoutOverhead(grace(full)),
 		kgo.RecordRetries(int(settings.Number(full, "retries"))),
 		kgo.UnknownTopicRetries(-1), // delivery.timeout.ms alone ends it, as in Java
 		kgo.RecordPartitioner(partitioner{kgo.UniformBytesPartitioner(int(batchLimit(full)), true, true, nil)}),

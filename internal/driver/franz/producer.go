@@ -136,7 +136,6 @@ func (p *producer) done(r *kgo.Record, err error) {
 		ack.Partition = client.AnyPartition
 	}
 	size := int64(len(r.Key) + len(r.Value))
-	f.record = kgo.Record{}
 	p.flights.Put(f)
 	p.txn.acked(err)
 	p.sink(ack)
