@@ -135,6 +135,12 @@ func (p *processor) turn(ctx context.Context) error {
 // transform answers a batch of inputs and commits it. An abort is part of an application's life: it reads again
 // from the committed offsets and goes on. A session that was fenced ends.
 func (p *processor) transform(ctx context.Context, inputs []client.Fetched) error {
+	// The membership under which the inputs came: by the time the offsets are sent the client may have lost it, and what
+	// it would tell then is no generation at all, which no broker fences (KIP-447).
+	meta, err := p.membership()
+	if err != nil {
+		return err
+	}
 	p.gate.pass(ctx, pointPolled, len(inputs), p.emit)
 	if ctx.Err() != nil {
 		return nil
@@ -152,7 +158,7 @@ func (p *processor) transform(ctx context.Context, inputs []client.Fetched) erro
 		return p.startOver(ctx, fmt.Errorf("flush outputs: %w", err))
 	}
 	p.gate.pass(ctx, pointBeforeOffsets, len(inputs), p.emit)
-	if err := p.sendOffsets(step, next); err != nil {
+	if err := p.sendOffsets(step, next, meta); err != nil {
 		return p.startOver(ctx, err)
 	}
 	if err := p.out.commitTransaction(step); err != nil {
@@ -198,14 +204,19 @@ func (p *processor) respond(inputs []client.Fetched) []client.PartitionOffset {
 	return next
 }
 
-func (p *processor) sendOffsets(ctx context.Context, next []client.PartitionOffset) error {
-	meta := client.Anonymous(p.spec.GroupID)
-	if p.spec.Generation && !p.spec.Manual {
-		var err error
-		if meta, err = p.in.GroupMetadata(); err != nil {
-			return fmt.Errorf("group metadata: %w", err)
-		}
+// membership is what offsets are sent with: the group's generation, or nothing that could be fenced.
+func (p *processor) membership() (client.GroupMetadata, error) {
+	if !p.spec.Generation || p.spec.Manual {
+		return client.Anonymous(p.spec.GroupID), nil
 	}
+	meta, err := p.in.GroupMetadata()
+	if err != nil {
+		return meta, fmt.Errorf("group metadata: %w", err)
+	}
+	return meta, nil
+}
+
+func (p *processor) sendOffsets(ctx context.Context, next []client.PartitionOffset, meta client.GroupMetadata) error {
 	call := p.clock.Now()
 	err := p.out.txns.SendOffsets(ctx, next, meta)
 	p.committed(call, p.out.txn, next, err)

@@ -254,6 +254,9 @@ func (j *job) runAll(ctx context.Context) (err error) {
 		} else {
 			j.progress.note("%s", p.title())
 		}
+		for _, note := range p.Notes {
+			j.progress.note("  %s", note)
+		}
 		if err := j.one(ctx, p); err != nil {
 			return err
 		}
