@@ -28,6 +28,7 @@ type watched struct {
 	partitions []int32 // that it could hurt, nil: all
 	victims    []int32 // clients that it hit, where it hit a reader
 	reader     bool    // it hit a consumer or a processor
+	processor  bool
 
 	sends, refused, unclear uint64
 	slowest                 int64
@@ -41,7 +42,7 @@ type watched struct {
 type hand struct {
 	offsets             map[int32][]int64
 	processed, commited map[int32]int64
-	processes, commits  bool
+	processes, commits  bool // what it does with a record before it is done with it
 }
 
 const maxInHand = 1 << 16 // offsets remembered for each victim
@@ -78,7 +79,8 @@ func (c *court) target(f *watched, fault rundir.Fault) {
 		}
 	}
 	role, number, _ := strings.Cut(fault.Target, " ")
-	f.reader = role == "consumer" || role == "processor"
+	f.processor = role == "processor"
+	f.reader = f.processor || role == "consumer"
 	for i, client := range c.h.Header.Clients {
 		for _, w := range c.run.meta.Workers {
 			if w.Role == role && w.Name == client.Name && strings.TrimLeft(w.Name, "abcdefghijklmnopqrstuvwxyz-") == number {
@@ -140,7 +142,7 @@ func (c *watch) send(v *view) {
 func (c *watch) reading(f *watched, v *view) {
 	victim := slices.Contains(f.victims, v.Client)
 	if victim && v.Return <= f.from {
-		f.inHand(v)
+		c.inHand(f, v)
 		return
 	}
 	if v.Return <= f.from {
@@ -169,10 +171,15 @@ func (c *watch) reading(f *watched, v *view) {
 }
 
 // inHand follows a victim until the fault.
-func (f *watched) inHand(v *view) {
+func (c *watch) inHand(f *watched, v *view) {
 	h := f.hands[v.Client]
 	if h == nil {
-		h = &hand{offsets: map[int32][]int64{}, processed: map[int32]int64{}, commited: map[int32]int64{}}
+		commit := c.run.meta.Judged.Commit
+		h = &hand{
+			offsets: map[int32][]int64{}, processed: map[int32]int64{}, commited: map[int32]int64{},
+			processes: c.run.processed && !f.processor,
+			commits:   f.processor || commit == "after-processing" || commit == "before-processing",
+		}
 		f.hands[v.Client] = h
 	}
 	switch v.Kind {
@@ -188,7 +195,6 @@ func (f *watched) inHand(v *view) {
 			}
 		}
 	case history.Process:
-		h.processes = true
 		for k := range v.Records {
 			h.processed[v.Partition] = max(h.processed[v.Partition], v.Records[k].Offset+1)
 		}
@@ -197,7 +203,6 @@ func (f *watched) inHand(v *view) {
 		if v.Outcome != history.OK {
 			return
 		}
-		h.commits = true
 		for _, o := range v.Offsets {
 			h.commited[o.Partition] = o.Offset
 			h.drop(o.Partition)

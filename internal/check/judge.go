@@ -307,6 +307,9 @@ func merge(list []Finding, t tally, against bool) []Finding {
 // count goes through all records once more, after the pass.
 func (t *trial) count() Counts {
 	n := t.ledger.counts
+	if t.outputs != nil {
+		n.Duplicated += t.outputs.double.count
+	}
 	for i, s := range t.ledger.values.states {
 		if s&anyRead != 0 && !t.ledger.values.nobody(index(i)) {
 			n.Read++

@@ -53,7 +53,7 @@ type Counts struct {
 	Sent, Acked, Indeterminate, Failed uint64
 	Read                               uint64 // that any poll or final read returned
 	Lost                               uint64 // lost-write and unseen
-	Duplicated                         uint64
+	Duplicated                         uint64 // values at two offsets, and inputs with two outputs
 }
 
 // Finding is one anomaly that was found.

@@ -474,6 +474,46 @@ func TestAKilledConsumerIsNoProblem(t *testing.T) {
 	}
 }
 
+// What a consumer had in hand when it was killed was at risk, also before its first commit.
+func TestWhatAConsumerHadInHandWasAtRisk(t *testing.T) {
+	for _, c := range []struct {
+		commit           string
+		processed, moved int64 // of 50 polled records: handled, committed (-1: never)
+		want             uint64
+	}{
+		{"after-processing", 50, -1, 50},
+		{"after-processing", 20, -1, 50},
+		{"after-processing", 50, 30, 20},
+		{"after-processing", 50, 50, 0},
+		{"before-processing", 0, 50, 50},
+		{"before-processing", 10, 50, 40},
+		{"auto", 10, -1, 40},
+		{"auto", 50, -1, 0},
+	} {
+		r := goodRun()
+		r.meta.Judged.Commit = c.commit
+		r.meta.Faults = []rundir.Fault{{Name: "kill", Target: "consumer 0", At: 3200 * ms, Healed: new(int64), Bit: true}}
+		*r.meta.Faults[0].Healed = 3300 * ms
+		poll, process, commit := op(log.Poll), op(log.Process), op(log.Commit)
+		for i := range int64(50) {
+			record := log.Record{Offset: i, Value: log.Value{Producer: 0, Session: 1, Seq: i}}
+			poll.Records = append(poll.Records, record)
+			if i < c.processed {
+				process.Records = append(process.Records, record)
+			}
+		}
+		poll.Return, process.Return, commit.Return = 3000*ms, 3001*ms, 3002*ms
+		r.set("c0", []log.Op{poll, process})
+		if c.moved >= 0 {
+			commit.Offsets = []log.PartitionOffset{{Partition: 0, Offset: c.moved}}
+			r.add("c0", commit)
+		}
+		if j := r.judge(t); *j.Faults[0].AtRisk != c.want {
+			t.Errorf("%+v: %d at risk", c, *j.Faults[0].AtRisk)
+		}
+	}
+}
+
 func TestWhatAGroupHasPassedOverIsUnprocessed(t *testing.T) {
 	r := goodRun()
 	r.meta.Judged.Drained = false // it did not arrive, but it came past the record
