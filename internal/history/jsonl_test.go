@@ -183,6 +183,51 @@ func TestExportReadsAsTheSameHistory(t *testing.T) {
 	})
 }
 
+// What a session that was killed sent after the last line of its log is an open send in the export, not a stranger's.
+func TestExportTellsOfSendsThatATornLogDoesNot(t *testing.T) {
+	for _, closed := range []bool{true, false} {
+		dir := t.TempDir()
+		w, err := Create(filepath.Join(dir, "p0.1.log"), someHeader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for seq := range int64(3) {
+			op := send(seq, seq, seq+5)
+			if err := w.Append(&op); err != nil {
+				t.Fatal(err)
+			}
+		}
+		end := w.Flush
+		if closed {
+			end = w.Close
+		}
+		if err := end(); err != nil {
+			t.Fatal(err)
+		}
+		reader := someHeader
+		reader.Self = Client{"final", 1}
+		poll := Op{Kind: Poll, Outcome: OK, Call: 40, Return: 50, Partition: 1}
+		for _, seq := range []int64{2, 4, 3} {
+			poll.Records = append(poll.Records, Record{Offset: seq, Value: Value{0, 1, seq}})
+		}
+		write(t, filepath.Join(dir, "final.1.log"), reader, []Op{poll}, -1)
+		h, err := Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		if err := WriteJSONL(&out, h); err != nil {
+			t.Fatal(err)
+		}
+		want := `{"op":"send","client":"p0","call":50,"return":50,"outcome":"indeterminate","partition":"orders/1","value":"p0/1/3"}
+{"op":"send","client":"p0","call":51,"return":51,"outcome":"indeterminate","partition":"orders/1","value":"p0/1/4"}
+`
+		if got := strings.HasSuffix(out.String(), want); got == closed {
+			t.Errorf("closed %v:\n%s", closed, out.String())
+		}
+	}
+}
+
 // drawPlain makes an operation as a run records it.
 func drawPlain(t *rapid.T) Op {
 	op := drawOp(t)

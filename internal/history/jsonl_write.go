@@ -57,8 +57,8 @@ type (
 	}
 )
 
-// WriteJSONL writes a history in JSON Lines, version 1. A torn log's last sends come as indeterminate ones; that it
-// was torn cannot be told in this format.
+// WriteJSONL writes a history in JSON Lines, version 1. A torn log's last sends come as indeterminate ones, those
+// that only a reader knows of included; that it was torn cannot be told in this format.
 func WriteJSONL(w io.Writer, h *History) error {
 	buffered := bufio.NewWriterSize(w, 1<<20)
 	out := json.NewEncoder(buffered)
@@ -90,12 +90,26 @@ func WriteJSONL(w io.Writer, h *History) error {
 		return out.Encode(line)
 	})
 	if err == nil {
+		err = writeUnlogged(out, h)
+	}
+	if err == nil {
 		err = buffered.Flush()
 	}
 	if err != nil {
 		return fmt.Errorf("write history: %w", err)
 	}
 	return nil
+}
+
+// writeUnlogged tells of sends that a log which ends too early does not tell of.
+func writeUnlogged(out *json.Encoder, h *History) error {
+	ops, err := h.unlogged()
+	for i := range ops {
+		if err == nil {
+			err = out.Encode(h.Header.line(&ops[i]))
+		}
+	}
+	return err
 }
 
 // writeEffects writes a line for each record that was handled.
