@@ -1,8 +1,6 @@
 package confluent
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -178,62 +176,6 @@ func (c *consumer) delivery() client.Event {
 	return client.Event{Kind: client.Delivery, Records: c.batch}
 }
 
-// rebalance runs inside the library's Poll, and so in the coroutine or in Close.
-func (c *consumer) rebalance(_ *kafka.Consumer, event kafka.Event) error {
-	switch e := event.(type) {
-	case kafka.AssignedPartitions:
-		c.count.Add("assignments", 1)
-		c.failIf(c.take(e.Partitions))
-		c.hand(client.Event{Kind: client.Assigned, Partitions: positions(e.Partitions)})
-	case kafka.RevokedPartitions:
-		kind := client.Revoked
-		if c.c.AssignmentLost() {
-			kind = client.Lost
-			c.count.Add("lost_assignments", 1)
-		}
-		c.hand(client.Event{Kind: kind, Partitions: positions(e.Partitions)})
-		c.failIf(c.release(e.Partitions))
-	}
-	return nil
-}
-
-// hand suspends the library's poll while the caller works off what it has got and then the event.
-func (c *consumer) hand(event client.Event) {
-	if c.ended {
-		return
-	}
-	if len(c.batch) > 0 {
-		if !c.yield(c.delivery()) {
-			c.ended = true
-			return
-		}
-		c.batch = c.batch[:0]
-	}
-	if !c.yield(event) {
-		c.ended = true
-	}
-}
-
-func (c *consumer) failIf(err error) {
-	if err != nil && !c.ended {
-		c.err = err
-	}
-}
-
-func (c *consumer) take(parts []kafka.TopicPartition) error {
-	if c.c.GetRebalanceProtocol() == "COOPERATIVE" {
-		return c.c.IncrementalAssign(parts)
-	}
-	return c.c.Assign(parts)
-}
-
-func (c *consumer) release(parts []kafka.TopicPartition) error {
-	if c.c.GetRebalanceProtocol() == "COOPERATIVE" {
-		return c.c.IncrementalUnassign(parts)
-	}
-	return c.c.Unassign()
-}
-
 // lasting tells errors that the library does not recover from by itself. An unknown topic is none: brokers that come
 // back, or that have not heard of a new topic yet, say so for a while.
 func lasting(err kafka.Error) bool {
@@ -248,114 +190,6 @@ func lasting(err kafka.Error) bool {
 		return true
 	}
 	return false
-}
-
-// Commit commits synchronously. Where ctx ends first, the offsets may or may not be committed.
-func (c *consumer) Commit(ctx context.Context, offsets []client.PartitionOffset) error {
-	if len(offsets) == 0 {
-		return nil
-	}
-	if c.group == "" {
-		return fmt.Errorf("commit: no group.id")
-	}
-	return c.within(ctx, "commit", func() error {
-		done, err := c.c.CommitOffsets(partitions(offsets))
-		for _, part := range done {
-			err = errors.Join(err, part.Error)
-		}
-		return err
-	})
-}
-
-// Committed asks for stable offsets: those of a transaction that is still open are waited for.
-func (c *consumer) Committed(ctx context.Context, parts []client.Partition) ([]client.PartitionOffset, error) {
-	if c.group == "" {
-		return nil, fmt.Errorf("committed offsets: no group.id")
-	}
-	offsets := make([]client.PartitionOffset, len(parts))
-	for i, p := range parts {
-		offsets[i] = client.PartitionOffset{Partition: p, Offset: client.UnknownOffset}
-	}
-	ctx, cancel := context.WithTimeout(ctx, c.patience)
-	defer cancel()
-	for {
-		err := c.within(ctx, "committed offsets", func() error { return c.stable(ctx, offsets) })
-		if err == nil {
-			return offsets, nil
-		}
-		if code(err) != kafka.ErrUnstableOffsetCommit {
-			return nil, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, err
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-}
-
-// stable fills in the committed offsets, -1 where there is none.
-func (c *consumer) stable(ctx context.Context, offsets []client.PartitionOffset) error {
-	admin, err := kafka.NewAdminClientFromConsumer(c.c)
-	if err != nil {
-		return err
-	}
-	defer admin.Close()
-	answer, err := admin.ListConsumerGroupOffsets(ctx,
-		[]kafka.ConsumerGroupTopicPartitions{{Group: c.group, Partitions: partitions(offsets)}},
-		kafka.SetAdminRequireStableOffsets(true))
-	if err != nil {
-		return err
-	}
-	for _, group := range answer.ConsumerGroupsTopicPartitions {
-		for _, part := range group.Partitions {
-			if part.Error != nil {
-				return part.Error
-			}
-			for i := range offsets {
-				if offsets[i].Topic == *part.Topic && offsets[i].Partition.Partition == part.Partition && part.Offset >= 0 {
-					offsets[i].Offset = int64(part.Offset)
-				}
-			}
-		}
-	}
-	return nil
-}
-
-// within makes a call that cannot be cancelled, and leaves it behind when ctx ends. Close waits for it.
-func (c *consumer) within(ctx context.Context, doing string, call func() error) error {
-	answer := make(chan error, 1)
-	go func() {
-		c.alive.RLock()
-		defer c.alive.RUnlock()
-		if c.c.IsClosed() {
-			answer <- errClosed
-			return
-		}
-		answer <- call()
-	}()
-	select {
-	case err := <-answer:
-		if err == nil {
-			return nil
-		}
-		if many, ok := err.(interface{ Unwrap() []error }); ok {
-			err = many.Unwrap()[0]
-		}
-		c.count.Add("error."+name(code(err)), 1)
-		return explain(doing, err)
-	case <-ctx.Done():
-		return fmt.Errorf("%s: outcome unknown: %w", doing, ctx.Err())
-	}
-}
-
-// GroupMetadata carries the membership in the library's own form; generation and member are not told apart from it.
-func (c *consumer) GroupMetadata() (client.GroupMetadata, error) {
-	own, err := c.c.GetConsumerGroupMetadata()
-	if err != nil {
-		return client.GroupMetadata{}, explain("group metadata", err)
-	}
-	return client.GroupMetadata{Group: c.group, Generation: -1, Native: own}, nil
 }
 
 // closeWithin is how long Close waits for a call that cannot be cancelled, such as a commit that nobody answers.
@@ -393,20 +227,4 @@ func fetched(m *kafka.Message) client.Fetched {
 		f.Epoch = *at.LeaderEpoch
 	}
 	return f
-}
-
-func partitions(offsets []client.PartitionOffset) []kafka.TopicPartition {
-	parts := make([]kafka.TopicPartition, len(offsets))
-	for i := range offsets {
-		parts[i] = kafka.TopicPartition{Topic: &offsets[i].Topic, Partition: offsets[i].Partition.Partition, Offset: kafka.Offset(offsets[i].Offset)}
-	}
-	return parts
-}
-
-func positions(parts []kafka.TopicPartition) []client.PartitionOffset {
-	offsets := make([]client.PartitionOffset, len(parts))
-	for i, p := range parts {
-		offsets[i] = client.PartitionOffset{Partition: client.Partition{Topic: *p.Topic, Partition: p.Partition}, Offset: max(client.UnknownOffset, int64(p.Offset))}
-	}
-	return offsets
 }

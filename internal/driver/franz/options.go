@@ -19,19 +19,19 @@ func grace(full map[string]string) time.Duration {
 	return min(10*time.Second, max(time.Second, millis(full, "request.timeout.ms")))
 }
 
-// unmatched are settings of Kafka's for which franz-go has nothing.
-var unmatched = []string{"send.buffer.bytes", "receive.buffer.bytes", "group.remote.assignor"}
-
-// resolve reads settings for a client of this library.
+// resolve reads settings for a client of this library. What was asked for and has no counterpart is refused.
 func resolve(role settings.Role, asked map[string]string) (map[string]string, error) {
 	full, err := settings.ResolveFor("franz", role, asked)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range unmatched {
-		if _, set := full[name]; set {
+	for name := range asked {
+		if s, _ := settings.Lookup(role, name); s.Franz == "" {
 			return nil, fmt.Errorf("%s has no counterpart in franz-go", name)
 		}
+	}
+	if inFlight := full["max.in.flight.requests.per.connection"]; full["enable.idempotence"] == "true" && inFlight != "5" {
+		return nil, fmt.Errorf("max.in.flight.requests.per.connection=%s: an idempotent producer of franz-go always allows 5", inFlight)
 	}
 	return full, nil
 }
@@ -55,7 +55,7 @@ func common(bootstrap []string, full map[string]string) ([]kgo.Opt, error) {
 		kgo.RetryBackoffFn(backoff(millis(full, "retry.backoff.ms"), millis(full, "retry.backoff.max.ms"))),
 		kgo.MetadataMaxAge(millis(full, "metadata.max.age.ms")),
 		kgo.MetadataMinAge(min(100*time.Millisecond, millis(full, "metadata.max.age.ms"))),
-		kgo.ConnIdleTimeout(min(15*time.Minute, max(100*time.Millisecond, millis(full, "connections.max.idle.ms")))),
+		kgo.ConnIdleTimeout(millis(full, "connections.max.idle.ms")),
 	)
 	if full["enable.metrics.push"] == "false" {
 		opts = append(opts, kgo.DisableClientMetrics())
@@ -82,15 +82,15 @@ func producerOptions(bootstrap []string, full map[string]string) ([]kgo.Opt, err
 	}
 	opts = append(opts,
 		kgo.RequiredAcks(map[string]kgo.Acks{"0": kgo.NoAck(), "1": kgo.LeaderAck(), "all": kgo.AllISRAcks()}[full["acks"]]),
-		kgo.ProducerBatchMaxBytes(batchLimit(full)),
+		kgo.ProducerBatchMaxBytes(int32(settings.Number(full, "batch.size"))),
 		kgo.ProducerBatchCompression(codec),
 		kgo.ProducerLinger(millis(full, "linger.ms")),
-		kgo.RecordDeliveryTimeout(max(time.Second, millis(full, "delivery.timeout.ms"))),
-		kgo.ProduceRequestTimeout(max(100*time.Millisecond, millis(full, "request.timeout.ms"))),
+		kgo.RecordDeliveryTimeout(millis(full, "delivery.timeout.ms")),
+		kgo.ProduceRequestTimeout(millis(full, "request.timeout.ms")),
 		kgo.RequestTimeoutOverhead(grace(full)),
 		kgo.RecordRetries(int(settings.Number(full, "retries"))),
 		kgo.UnknownTopicRetries(-1), // delivery.timeout.ms alone ends it, as in Java
-		kgo.RecordPartitioner(partitioner{kgo.UniformBytesPartitioner(int(batchLimit(full)), true, true, nil)}),
+		kgo.RecordPartitioner(partitioner{kgo.UniformBytesPartitioner(int(settings.Number(full, "batch.size")), true, true, nil)}),
 		kgo.MaxBufferedRecords(math.MaxInt), // the driver counts bytes itself, before the library sees the record
 	)
 	if full["enable.idempotence"] == "false" {
@@ -102,11 +102,6 @@ func producerOptions(bootstrap []string, full map[string]string) ([]kgo.Opt, err
 			kgo.RequestRetries(math.MaxInt32), kgo.RetryTimeoutFn(untilCancelled))
 	}
 	return opts, nil
-}
-
-// batchLimit is batch.size within what the library takes.
-func batchLimit(full map[string]string) int32 {
-	return int32(min(1<<30, max(512, settings.Number(full, "batch.size"))))
 }
 
 // untilCancelled leaves it to the caller how long a transaction's requests are repeated.
@@ -157,10 +152,10 @@ func consumerOptions(bootstrap []string, full map[string]string) ([]kgo.Opt, err
 		kgo.ConsumeStartOffset(start), kgo.ConsumeResetOffset(reset),
 		kgo.FetchIsolationLevel(isolation),
 		kgo.FetchMinBytes(int32(settings.Number(full, "fetch.min.bytes"))),
-		kgo.FetchMaxBytes(int32(min(100<<20, settings.Number(full, "fetch.max.bytes")))),
+		kgo.FetchMaxBytes(int32(settings.Number(full, "fetch.max.bytes"))),
 		kgo.FetchMaxPartitionBytes(int32(settings.Number(full, "max.partition.fetch.bytes"))),
-		kgo.FetchMaxWait(max(10*time.Millisecond, millis(full, "fetch.max.wait.ms"))),
-		kgo.RequestTimeoutOverhead(max(100*time.Millisecond, min(15*time.Minute, millis(full, "request.timeout.ms")))),
+		kgo.FetchMaxWait(millis(full, "fetch.max.wait.ms")),
+		kgo.RequestTimeoutOverhead(millis(full, "request.timeout.ms")),
 	)
 	if rack := full["client.rack"]; rack != "" {
 		opts = append(opts, kgo.Rack(rack))
@@ -178,7 +173,7 @@ func consumerOptions(bootstrap []string, full map[string]string) ([]kgo.Opt, err
 func groupOptions(full map[string]string) ([]kgo.Opt, error) {
 	opts := []kgo.Opt{
 		kgo.ConsumerGroup(full["group.id"]),
-		kgo.RebalanceTimeout(max(100*time.Millisecond, millis(full, "max.poll.interval.ms"))),
+		kgo.RebalanceTimeout(millis(full, "max.poll.interval.ms")),
 		kgo.RequireStableFetchOffsets(),
 		kgo.BlockRebalanceOnPoll(),
 	}
@@ -186,7 +181,7 @@ func groupOptions(full map[string]string) ([]kgo.Opt, error) {
 		opts = append(opts, kgo.InstanceID(id))
 	}
 	if full["enable.auto.commit"] == "true" {
-		opts = append(opts, kgo.AutoCommitInterval(max(100*time.Millisecond, millis(full, "auto.commit.interval.ms"))))
+		opts = append(opts, kgo.AutoCommitInterval(millis(full, "auto.commit.interval.ms")))
 	} else {
 		opts = append(opts, kgo.DisableAutoCommit())
 	}

@@ -57,7 +57,7 @@ func (d driver) NewProducer(bootstrap []string, asked map[string]string, sink cl
 		sink:    sink,
 		acks0:   full["acks"] == "0",
 		retries: full["retries"] != "0",
-		most:    min(settings.Number(full, "max.request.size"), int64(batchLimit(full))),
+		most:    min(settings.Number(full, "max.request.size"), settings.Number(full, "batch.size")),
 		closing: make(chan struct{}),
 	}
 	p.flights.New = func() any { return &flight{Context: context.Background()} }
