@@ -32,14 +32,18 @@ func (r *run) settle(ctx context.Context) error {
 	}
 	inputs, outputs := r.split()
 	err = r.readAll(ctx, final, inputs)
+	drained := true // all of those that were to arrive did
 	if err == nil && len(outputs) > 0 {
-		r.drainProcessors(ctx, final)
+		drained = r.drainProcessors(ctx, final)
 		err = r.readAll(ctx, final, outputs)
 	}
 	if err == nil {
-		r.drainConsumers(ctx, final)
+		drained = r.drainConsumers(ctx, final) && drained
 	}
-	r.change(func(m *rundir.Meta) { m.FinalRead.Done = err == nil; m.FinalRead.Passes = r.passes() })
+	r.change(func(m *rundir.Meta) {
+		m.FinalRead.Done, m.FinalRead.Passes = err == nil, r.passes()
+		m.Judged.Drained = err == nil && drained
+	})
 	err = errors.Join(err, final.writeFaults(r.faultsSoFar()), final.close())
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -78,9 +82,9 @@ func (r *run) passes() int {
 }
 
 // drainProcessors waits until the processors have committed all of their input, and stops them.
-func (r *run) drainProcessors(ctx context.Context, final *finalReader) {
+func (r *run) drainProcessors(ctx context.Context, final *finalReader) bool {
 	p := r.s.Processor
-	r.drain(ctx, "processors", p.Group, roleProcessor, func() (bool, string) {
+	arrived := r.drain(ctx, "processors", p.Group, roleProcessor, func() (bool, string) {
 		return r.committedTo(ctx, p.Group, p.From, final.last)
 	})
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.s.Load.Drain)
@@ -88,15 +92,16 @@ func (r *run) drainProcessors(ctx context.Context, final *finalReader) {
 	if err := r.crew.stopAll(stopping, roleProcessor, r.s.Load.Drain); err != nil {
 		r.problem("stop the processors: %v", err)
 	}
+	return arrived
 }
 
 // drainConsumers waits until the group has handled, and where it commits, committed, the last record of each partition.
-func (r *run) drainConsumers(ctx context.Context, final *finalReader) {
+func (r *run) drainConsumers(ctx context.Context, final *finalReader) bool {
 	c := r.s.Consumer
 	if c == nil {
-		return
+		return true
 	}
-	r.drain(ctx, "consumers", c.Group, roleConsumer, func() (bool, string) {
+	return r.drain(ctx, "consumers", c.Group, roleConsumer, func() (bool, string) {
 		for _, t := range r.consumed() {
 			if ok, why := r.handledTo(t, final.last); !ok {
 				return false, why
@@ -121,23 +126,23 @@ func (r *run) consumed() []topicRef {
 	return inputs
 }
 
-// drain waits for arrived, for as long as the scenario's drain allows and someone of the role is left to do the work.
-func (r *run) drain(ctx context.Context, who, group, role string, arrived func() (bool, string)) {
+// drain waits for arrived, for as long as the scenario's drain allows and someone of the role is left to do the work,
+// and tells whether it came to pass.
+func (r *run) drain(ctx context.Context, who, group, role string, arrived func() (bool, string)) bool {
 	ctx, cancel := context.WithTimeout(ctx, r.s.Load.Drain)
 	defer cancel()
 	for {
 		ok, missing := arrived()
 		if ok {
-			r.change(func(m *rundir.Meta) { m.Judged.Drained = true })
-			return
+			return true
 		}
 		if len(r.crew.running(role)) == 0 {
 			r.warn("the %s of group %s are all dead: %s", who, group, missing)
-			return
+			return false
 		}
 		if !pause(ctx, 50*time.Millisecond) {
 			r.warn("the %s of group %s did not arrive at the end in time: %s", who, group, missing)
-			return
+			return false
 		}
 	}
 }

@@ -95,7 +95,7 @@ func (h hands) node(process func(cluster.Process) error, port func(cluster.Detac
 }
 
 func noProcess(env Env) error {
-	return fmt.Errorf("needs a cluster whose processes kbench has started: --cluster local or docker; %s has none", describe(env))
+	return fmt.Errorf("needs a cluster whose processes kbench has started: --cluster local; %s has none", describe(env))
 }
 
 func describe(env Env) string {

@@ -156,7 +156,7 @@ func (s *Scenario) shownBy() []string {
 		external = external && c.Func != "filtered"
 	})
 	external = external && !s.needsShortSessions()
-	kinds := []string{"local", "docker"}
+	kinds := []string{"local"}
 	if embedded {
 		kinds = append(kinds, "embedded")
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kbench/kbench/bench"
@@ -46,7 +47,8 @@ func (r reader) ReadPartition(ctx context.Context, topic string, partition int32
 
 // fleet brings up the cluster that a run needs, and keeps it for the next run that needs the same one.
 type fleet struct {
-	want      cluster.Kind
+	kind      cluster.Kind
+	why       string // it was taken
 	bootstrap []string
 	security  map[string]string
 	dir       string // of all runs; the nodes' logs go into cluster folders in it
@@ -64,6 +66,30 @@ type berth struct {
 	why     string
 	reader  bench.Reader // for the judge: past proxies, where there are any
 	logs    string       // where its nodes write, "" where kbench does not know
+}
+
+// choose settles the kind of cluster, before anything starts, and refuses scenarios that it cannot show.
+func (f *fleet) choose(want cluster.Kind, plan []planned) error {
+	options, err := f.localOptions(plan[0].Scenario)
+	if err != nil {
+		return err
+	}
+	f.kind, f.why, err = cluster.Choose(want, f.bootstrap, func() error { return local.Available(options) })
+	if err != nil {
+		return err
+	}
+	var problems []error
+	refused := map[string]bool{}
+	for _, p := range plan {
+		s := p.Scenario
+		if slices.Contains(s.Clusters, string(f.kind)) || refused[s.Name] {
+			continue
+		}
+		refused[s.Name] = true
+		problems = append(problems, fmt.Errorf("%s cannot be shown on the %s cluster (taken because %s): it needs --cluster %s",
+			s.Name, f.kind, f.why, strings.Join(s.Clusters, " or ")))
+	}
+	return errors.Join(problems...)
 }
 
 // forRun returns a healthy cluster for a scenario: the one at hand where it is the same and still whole, else a new one.
@@ -100,18 +126,15 @@ func (f *fleet) close() error {
 
 func (f *fleet) bringUp(ctx context.Context, s scenarios.Scenario) (*berth, error) {
 	f.made++
-	options, err := f.localOptions(s)
-	if err != nil {
-		return nil, err
-	}
-	kind, why, err := cluster.Choose(f.want, f.bootstrap, func() error { return local.Available(options) })
-	if err != nil {
-		return nil, err
-	}
-	f.note("cluster: %s (%s)", kind, why)
-	b := &berth{why: why}
-	switch kind {
+	f.note("cluster: %s (%s)", f.kind, f.why)
+	b := &berth{why: f.why}
+	var err error
+	switch f.kind {
 	case cluster.Local:
+		var options local.Options
+		if options, err = f.localOptions(s); err != nil {
+			return nil, err
+		}
 		b.logs = options.Dir
 		b.cluster, err = local.Start(ctx, options)
 	case cluster.Embedded:

@@ -83,7 +83,9 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "kbench",
 		Short: "How fast is a Kafka setup, and does it keep its promise while it is being hurt?",
-		Long: `kbench puts a measured load on a Kafka cluster, injects faults, records every operation, and judges the record:
+		Long: `How fast is a Kafka setup, and does it keep its promise while it is being hurt?
+
+kbench puts a measured load on a Kafka cluster, injects faults, records every operation, and judges the record:
 at-most-once, at-least-once, exactly-once, with latency histograms beside the verdict.
 
 Exit codes: 0 as expected · 1 a guarantee violated, or an expected violation not seen · 2 usage or scenario error ·

@@ -145,8 +145,10 @@ func (j *job) prepare(args []string) error {
 	}
 	j.layOut()
 	j.fleet = &fleet{
-		want: cluster.Kind(j.flags.cluster), bootstrap: j.flags.bootstrap, security: security,
-		dir: j.out, note: j.progress.note,
+		bootstrap: j.flags.bootstrap, security: security, dir: j.out, note: j.progress.note,
+	}
+	if err := j.fleet.choose(cluster.Kind(j.flags.cluster), j.plan); err != nil {
+		return usage(err)
 	}
 	return nil
 }
