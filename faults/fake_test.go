@@ -32,7 +32,6 @@ type fake struct {
 	committed  []client.PartitionOffset
 	log        []string
 	journal    []Undo
-	problems   []string
 
 	stubborn bool  // leaders do not move
 	deaf     int32 // admin requests that get no answer until their context ends

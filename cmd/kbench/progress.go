@@ -17,7 +17,6 @@ type progress struct {
 	w        io.Writer
 	terminal bool
 	quiet    bool
-	name     string
 
 	mu    sync.Mutex
 	last  time.Time

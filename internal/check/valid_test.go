@@ -17,7 +17,6 @@ type world struct {
 	lines []string
 	logs  [2][]entry // what stands in orders/0 and orders/1
 	stays [2]int     // position that the group has committed
-	done  [2]int     // position that it has handled
 	seq   [3]int
 	txns  int
 	ours  string // the consumer that has the partitions

@@ -74,8 +74,7 @@ type session struct {
 	highest int64         // highest seq recorded as sent, -1: none
 	closed  bool          // its log is whole: what is not in it was not sent
 
-	scan int32 // the partition in which last was seen: see sends.go
-	last int64
+	scan int32 // see sends.go
 }
 
 type block struct {

@@ -65,7 +65,7 @@ func jarsIn(dir string) (jars, error) {
 			continue
 		}
 		if major, _ := strconv.Atoi(m[1]); major < 4 {
-			return jars{}, fmt.Errorf("Kafka %s.%s is too old, 4.0 or later is needed", m[1], m[2])
+			return jars{}, fmt.Errorf("version %s.%s of Kafka is too old, 4.0 or later is needed", m[1], m[2])
 		}
 		return jars{m[1] + "." + m[2], paths}, nil
 	}

@@ -47,7 +47,7 @@ func prepare(ctx context.Context, o Options, run *proc.Starter) (kit, error) {
 		return kit{}, err
 	}
 	if major, err := parseJavaMajor(version); err != nil || major < minJava {
-		return kit{}, errors.Join(err, fmt.Errorf("Kafka %s needs Java %d: %s", KafkaVersion, minJava, lastLines(version, 3)))
+		return kit{}, errors.Join(err, fmt.Errorf("java %d is needed for Kafka %s: %s", minJava, KafkaVersion, lastLines(version, 3)))
 	}
 	k := kit{java: o.Java}
 	if k.jars, err = findJars(ctx, o, run); err != nil {

@@ -132,7 +132,7 @@ func Available(o Options) error {
 		return err
 	}
 	if major < minJava {
-		return fmt.Errorf("Java %d found, Kafka %s needs %d", major, KafkaVersion, minJava)
+		return fmt.Errorf("java %d found, Kafka %s needs %d", major, KafkaVersion, minJava)
 	}
 	if o.KafkaHome != "" {
 		_, err := homeJars(o.KafkaHome)

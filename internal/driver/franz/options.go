@@ -174,7 +174,6 @@ func groupOptions(full map[string]string) ([]kgo.Opt, error) {
 	opts := []kgo.Opt{
 		kgo.ConsumerGroup(full["group.id"]),
 		kgo.RebalanceTimeout(millis(full, "max.poll.interval.ms")),
-		kgo.RequireStableFetchOffsets(),
 		kgo.BlockRebalanceOnPoll(),
 	}
 	if id := full["group.instance.id"]; id != "" {
