@@ -74,7 +74,6 @@ type session struct {
 	highest int64         // highest seq recorded as sent, -1: none
 	closed  bool          // its log is whole: what is not in it was not sent
 
-	scan int32 // see sends.go
 }
 
 type block struct {
@@ -93,7 +92,7 @@ func (v *values) session(producer, number int32) *session {
 	}
 	s := v.sessions[key]
 	if s == nil {
-		s = &session{key: key, highest: -1, scan: -1}
+		s = &session{key: key, highest: -1}
 		v.sessions[key] = s
 	}
 	v.last = s
