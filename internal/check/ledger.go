@@ -24,6 +24,7 @@ type ledger struct {
 	order      map[index]call    // hand-written histories: which client sent it when
 	sends      uint64            // operations
 	reads      uint64            // records returned by polls
+	hidden     uint64            // records that were stored and then aborted: readers of committed ones must not see them
 	finals     uint64            // final-read operations
 	sawFaults  []window
 	warnings   []string

@@ -47,6 +47,9 @@ func (t *trial) exercised() string {
 	if len(faults) > 0 {
 		what = strings.Join(faults, ", ")
 	}
+	if n := t.ledger.hidden; n > 0 {
+		what += fmt.Sprintf(", %d records stored and then aborted", n)
+	}
 	return fmt.Sprintf("Exercised: %d records in %d partitions; %s.", t.counts.Sent, len(t.ledger.parts), what)
 }
 

@@ -108,6 +108,7 @@ func (x *txn) apply(l *ledger) {
 		}
 		x.claims = nil
 	case rankFailed:
+		l.hidden += uint64(len(x.claims))
 		x.claims = nil
 	}
 }
