@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"sync"
 	"time"
 
 	"github.com/kbench/kbench/internal/client"
@@ -46,6 +47,7 @@ type producer struct {
 	keys   func() []byte
 	done   <-chan struct{}
 
+	flushes  sync.WaitGroup // commands to flush, which are waited for beside the sending
 	number   int32         // index in the header's table of producers
 	patience time.Duration // how long finish waits for what is in flight
 	next     int64         // sequence of the next new record
@@ -86,7 +88,7 @@ func newProducer(ctx context.Context, s *session, spec *producerSpec, driver cli
 		copies = c.CopiesPayload()
 	}
 	if p.values, err = newValues(spec.Payload, spec.Size, len(p.slots.flights), copies, s.rng); err != nil {
-		return nil, err
+		return nil, errors.Join(err, p.client.Close())
 	}
 	p.keys = newKeys(spec.Keys, s.rng)
 	if spec.Settings["transactional.id"] != "" {
@@ -123,12 +125,13 @@ func settingsOf(c any) map[string]string {
 // obey works off commands until told to stop. Sending is sequential: one schedule or one burst after another.
 func (p *producer) obey(ctx context.Context, commands <-chan worker.Command) error {
 	ctx, stop := context.WithCancel(ctx)
-	defer stop()
 	tasks := make(chan func() error, 64)
 	ended := make(chan error, 1)
+	defer p.flushes.Wait()
+	defer stop()
 	go func() {
 		for task := range tasks {
-			if err := task(); err != nil {
+			if err := worker.Guarded(task); err != nil {
 				ended <- err
 				return
 			}
@@ -175,7 +178,7 @@ func (p *producer) obeyOne(ctx context.Context, c worker.Command, tasks chan<- f
 			return err
 		}
 	case worker.Flush:
-		go func() { p.answer(c.ID, p.client.Flush(ctx)) }()
+		p.flushes.Go(func() { p.answer(c.ID, p.client.Flush(ctx)) })
 	case worker.Hold:
 		p.gate.hold(c.Point)
 	case worker.Release:
@@ -345,6 +348,7 @@ func (p *producer) describe(op *history.Op, f *flight) {
 
 // acked records the end of one send. The client calls it, from one goroutine at a time.
 func (p *producer) acked(a client.Ack) {
+	defer p.endOnPanic() // the client's goroutine, which no one else guards
 	f := &p.slots.flights[a.Slot]
 	p.describe(&p.ack, f)
 	p.ack.Return = p.clock.Now()
@@ -365,6 +369,13 @@ func (p *producer) acked(a client.Ack) {
 	p.record(&p.ack)
 	f.seq = noSeq
 	p.slots.give(a.Slot)
+}
+
+// endOnPanic ends the session where a callback of the client's panics.
+func (s *session) endOnPanic() {
+	if panicked := recover(); panicked != nil {
+		s.fail(worker.Panicked(panicked))
+	}
 }
 
 // finish waits for what is in flight for as long as patience lasts, closes the client, and writes down what never had

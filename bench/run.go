@@ -235,6 +235,9 @@ func (r *run) dismiss() {
 // close writes down how the run ended. A run that was broken off is healed and stopped by the stages themselves.
 func (r *run) close(ctx context.Context, err error) (rundir.Meta, error) {
 	stage := rundir.Complete
+	if err == nil && ctx.Err() != nil {
+		err = context.Cause(ctx) // a session failed while it was stopped
+	}
 	switch {
 	case ctx.Err() != nil && !isClusterError(context.Cause(ctx)):
 		stage, err = rundir.Interrupted, context.Cause(ctx) // what broke on the way out broke because of it

@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"syscall"
 
@@ -35,7 +37,7 @@ func Child(starter *proc.Starter, argv []string, spec json.RawMessage, log strin
 	if err := starter.Start(cmd); err != nil {
 		return nil, fmt.Errorf("start worker: %w", err)
 	}
-	c := &child{cmd: cmd, events: make(chan Event, 256), words: json.NewEncoder(stdin), stdin: stdin}
+	c := &child{cmd: cmd, log: log, events: make(chan Event, 256), words: json.NewEncoder(stdin), stdin: stdin}
 	if err := c.words.Encode(spec); err != nil {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
@@ -47,6 +49,7 @@ func Child(starter *proc.Starter, argv []string, spec json.RawMessage, log strin
 
 type child struct {
 	cmd    *exec.Cmd
+	log    string
 	events chan Event
 
 	speaking sync.Mutex
@@ -61,7 +64,8 @@ func (c *child) listen(stdout io.Reader) {
 	told := false
 	for {
 		var e Event
-		if lines.Decode(&e) != nil {
+		if err := lines.Decode(&e); err != nil {
+			told = c.misspoke(err) || told
 			break
 		}
 		told = told || e.Is == Done
@@ -74,7 +78,19 @@ func (c *child) listen(stdout io.Reader) {
 	if status, ok := c.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGKILL {
 		return // killed: a session that says nothing at its end
 	}
-	c.events <- Event{Is: Done, Error: fmt.Sprintf("worker process ended by itself: %v", err)}
+	c.events <- Event{Is: Done, Error: fmt.Sprintf("worker process ended by itself: %v (its last words are in %s)", err, filepath.Base(c.log))}
+}
+
+// misspoke ends a child that says what is no event, since nothing after it can be understood, and tells so.
+func (c *child) misspoke(err error) bool {
+	var syntax *json.SyntaxError
+	var shape *json.UnmarshalTypeError
+	if !errors.As(err, &syntax) && !errors.As(err, &shape) {
+		return false // the end of its output
+	}
+	_ = c.cmd.Process.Kill()
+	c.events <- Event{Is: Done, Error: fmt.Sprintf("worker process said what is no event: %v", err)}
+	return true
 }
 
 func (c *child) Command(cmd Command) error {
@@ -123,6 +139,6 @@ func Serve(ctx context.Context, body Body, in io.Reader, out io.Writer) error {
 		defer speaking.Unlock()
 		_ = lines.Encode(e) // a parent that does not listen any more is noticed on stdin
 	}
-	emit(done(body(ctx, spec, commands, emit)))
+	emit(done(Guarded(func() error { return body(ctx, spec, commands, emit) })))
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"runtime/debug"
 )
 
 // Command tells a session what to do. A command with an ID is answered by an Event with the same ID.
@@ -51,7 +53,7 @@ const (
 )
 
 // Body is a session. It returns when told to Stop, when its commands are closed, or when ctx ends; emit may be called
-// from several goroutines and does not block for long.
+// from several goroutines and does not block for long; what is emitted after the body has returned is lost.
 type Body func(ctx context.Context, spec json.RawMessage, commands <-chan Command, emit func(Event)) error
 
 // Handle is a running session.
@@ -64,11 +66,28 @@ type Handle interface {
 	Pid() int
 }
 
-// MachineError is what ends a session because the machine failed it (a full disk, say), not the client or the cluster.
+// MachineError is what ends a session because the machine failed it (a full disk, say) or kbench itself did (a panic),
+// not the client or the cluster.
 type MachineError struct{ Err error }
 
 func (e *MachineError) Error() string { return e.Err.Error() }
 func (e *MachineError) Unwrap() error { return e.Err }
+
+// Guarded runs f. A panic is a mistake of kbench's own: it comes back as a MachineError with the stack, so that the run
+// ends in good order, with everything healed and stopped, and says where.
+func Guarded(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = Panicked(p)
+		}
+	}()
+	return f()
+}
+
+// Panicked is the error of a panic, made while it is recovered.
+func Panicked(p any) error {
+	return &MachineError{fmt.Errorf("kbench panicked: %v\n%s", p, debug.Stack())}
+}
 
 // done is a session's last event.
 func done(err error) Event {
