@@ -44,7 +44,11 @@ func (c *consumer) Committed(ctx context.Context, parts []client.Partition) ([]c
 		if err == nil {
 			return offsets, nil
 		}
-		if code(err) != kafka.ErrUnstableOffsetCommit {
+		switch code(err) {
+		case kafka.ErrGroupIDNotFound: // nobody has committed to it yet; some brokers answer with no offsets instead
+			return offsets, nil
+		case kafka.ErrUnstableOffsetCommit:
+		default:
 			return nil, err
 		}
 		select {
