@@ -40,7 +40,7 @@ func (s *session) process(ctx context.Context, driver client.Driver, commands <-
 	if err != nil {
 		return err
 	}
-	defer out.client.Close()
+	defer out.leave()
 	p := &processor{readerLog: readerLog{session: s, run: s.spec.Header.Run}, spec: spec, driver: driver, out: out}
 	ctx, stop := obeyGate(ctx, s, commands)
 	defer stop()
@@ -86,6 +86,9 @@ func (p *processor) assign(ctx context.Context) error {
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("committed offsets: %w", err), p.in.Close())
+	}
+	for i := range positions {
+		positions[i].Offset = max(0, positions[i].Offset) // nothing committed: the run's own topics begin at 0
 	}
 	if err := p.in.Assign(positions); err != nil {
 		return errors.Join(fmt.Errorf("assign: %w", err), p.in.Close())
@@ -151,18 +154,22 @@ func (p *processor) transform(ctx context.Context, inputs []client.Fetched) erro
 	if err := p.out.begin(); err != nil {
 		return err
 	}
-	next := p.respond(inputs)
 	step, cancel := context.WithTimeout(context.WithoutCancel(ctx), transactionStep)
 	defer cancel()
-	if err := p.out.client.Flush(step); err != nil {
-		return p.startOver(ctx, fmt.Errorf("flush outputs: %w", err))
+	next, err := p.respond(step, inputs)
+	if err != nil {
+		return p.startOver(ctx, err)
 	}
 	p.gate.pass(ctx, pointBeforeOffsets, len(inputs), p.emit)
 	if err := p.sendOffsets(step, next, meta); err != nil {
 		return p.startOver(ctx, err)
 	}
-	if err := p.out.commitTransaction(step); err != nil {
+	committed, err := p.out.commitTransaction(step)
+	if err != nil {
 		return err
+	}
+	if !committed {
+		return p.readAgain(ctx)
 	}
 	p.counts.processed.Add(uint64(len(inputs)))
 	return nil
@@ -170,23 +177,28 @@ func (p *processor) transform(ctx context.Context, inputs []client.Fetched) erro
 
 // transformPlain writes outputs, waits for them, and commits the offsets: at least once.
 func (p *processor) transformPlain(ctx context.Context, inputs []client.Fetched) error {
-	next := p.respond(inputs)
 	step, cancel := context.WithTimeout(context.WithoutCancel(ctx), transactionStep)
 	defer cancel()
-	if err := p.out.client.Flush(step); err != nil {
-		return fmt.Errorf("flush outputs: %w", err)
+	next, err := p.respond(step, inputs)
+	switch {
+	case step.Err() != nil:
+		return err // nobody answers any more
+	case err != nil:
+		return p.readAgain(ctx)
 	}
 	p.gate.pass(ctx, pointBeforeOffsets, len(inputs), p.emit)
 	call := p.clock.Now()
-	err := p.in.Commit(step, next)
+	err = p.in.Commit(step, next)
 	p.committed(call, 0, next, err)
 	p.counts.processed.Add(uint64(len(inputs)))
 	return nil
 }
 
-// respond sends one output for each input and returns the positions after them.
-func (p *processor) respond(inputs []client.Fetched) []client.PartitionOffset {
+// respond sends one output for each input, waits until each is acknowledged, and returns the positions after the inputs.
+// An input whose output was not stored must not be committed.
+func (p *processor) respond(ctx context.Context, inputs []client.Fetched) ([]client.PartitionOffset, error) {
 	last := map[client.Partition]int64{}
+	acked := p.counts.acked.Load()
 	for i := range inputs {
 		in := &inputs[i]
 		seq := p.out.next
@@ -201,7 +213,13 @@ func (p *processor) respond(inputs []client.Fetched) []client.PartitionOffset {
 	for part, offset := range last {
 		next = append(next, client.PartitionOffset{Partition: part, Offset: offset})
 	}
-	return next
+	if err := p.out.client.Flush(ctx); err != nil {
+		return nil, fmt.Errorf("flush outputs: %w", err)
+	}
+	if n := p.counts.acked.Load() - acked; n < uint64(len(inputs)) {
+		return nil, fmt.Errorf("of %d outputs %d were acknowledged", len(inputs), n)
+	}
+	return next, nil
 }
 
 // membership is what offsets are sent with: the group's generation, or nothing that could be fenced.
@@ -248,6 +266,11 @@ func (p *processor) startOver(ctx context.Context, cause error) error {
 	if err := p.out.rollBack(step, cause); err != nil {
 		return err
 	}
+	return p.readAgain(ctx)
+}
+
+// readAgain has the reader begin anew where the group has committed.
+func (p *processor) readAgain(ctx context.Context) error {
 	if err := p.in.Close(); err != nil {
 		return fmt.Errorf("close %s's reader: %w", p.name(), err)
 	}
