@@ -180,10 +180,10 @@ func (p *processor) transformPlain(ctx context.Context, inputs []client.Fetched)
 	step, cancel := context.WithTimeout(context.WithoutCancel(ctx), transactionStep)
 	defer cancel()
 	next, err := p.respond(step, inputs)
-	switch {
-	case step.Err() != nil:
+	if err != nil && step.Err() != nil {
 		return err // nobody answers any more
-	case err != nil:
+	}
+	if err != nil {
 		return p.readAgain(ctx)
 	}
 	p.gate.pass(ctx, pointBeforeOffsets, len(inputs), p.emit)

@@ -15,7 +15,7 @@ import (
 )
 
 // startLimit covers the first start ever, which fetches Kafka, and waiting for another package's cluster.
-const startLimit = 5 * time.Minute
+const startLimit = 20 * time.Minute
 
 // Require makes sure that a local cluster can be started. Where it cannot, the test fails if CI=true or KBENCH_REQUIRE
 // names local, and else is skipped with a word about what was not tested.
