@@ -117,7 +117,11 @@ func (c *crew) launch(m *member) error {
 		m.handle = worker.Inside(c.ctx, c.body, raw)
 	}
 	for counter, n := range m.counters {
-		m.past[counter] += n
+		if isPosition(counter) {
+			m.past[counter] = max(m.past[counter], n) // a place, and no amount
+		} else {
+			m.past[counter] += n
+		}
 	}
 	m.ready, m.over = make(chan struct{}), make(chan struct{})
 	m.killed, m.failure, m.point, m.counters = false, "", "", nil
@@ -499,7 +503,7 @@ func (c *crew) failures() []string {
 	defer c.mu.Unlock()
 	var out []string
 	for _, w := range c.ended {
-		if w.Error != "" && !w.Killed && !strings.HasPrefix(w.Error, errFenced.Error()) {
+		if w.Error != "" && !w.Killed && !strings.Contains(w.Error, errFenced.Error()+": ") {
 			out = append(out, fmt.Sprintf("%s (session %d): %s", w.Name, w.Session, w.Error))
 		}
 	}

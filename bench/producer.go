@@ -48,11 +48,11 @@ type producer struct {
 	done   <-chan struct{}
 
 	flushes  sync.WaitGroup // commands to flush, which are waited for beside the sending
-	number   int32         // index in the header's table of producers
-	patience time.Duration // how long finish waits for what is in flight
-	next     int64         // sequence of the next new record
-	txn      uint64        // transactions begun
-	inTxn    int           // records in the open transaction, -1: none is open
+	number   int32          // index in the header's table of producers
+	patience time.Duration  // how long finish waits for what is in flight
+	next     int64          // sequence of the next new record
+	txn      uint64         // transactions begun
+	inTxn    int            // records in the open transaction, -1: none is open
 	txnCall  int64
 	ack      history.Op // reused by acked
 	send     history.Op // reused by the sending goroutine
@@ -64,7 +64,7 @@ func (s *session) produce(ctx context.Context, driver client.Driver, commands <-
 	if err != nil {
 		return err
 	}
-	defer p.client.Close()
+	defer p.leave()
 	s.emit(worker.Event{Is: worker.Ready, Settings: settingsOf(p.client)})
 	if err := p.obey(ctx, commands); err != nil {
 		return err
@@ -378,17 +378,25 @@ func (s *session) endOnPanic() {
 	}
 }
 
-// finish waits for what is in flight for as long as patience lasts, closes the client, and writes down what never had
-// an answer: it may or may not be in the log.
+// finish waits for what is in flight for as long as patience lasts, and leaves.
 func (p *producer) finish(ctx context.Context) error {
 	waiting, cancel := context.WithTimeout(ctx, p.patience)
 	defer cancel()
 	flushed := p.client.Flush(waiting)
 	ended := p.endTransaction(waiting)
-	if err := p.client.Close(); err != nil {
-		return fmt.Errorf("close %s: %w", p.name(), err)
+	open, closed := p.leave()
+	if open > 0 && flushed == nil {
+		flushed = fmt.Errorf("%d records were never answered", open)
 	}
-	open := 0
+	return errors.Join(closed, ended, ctxCause(ctx), flushed)
+}
+
+// leave closes the client and writes down what never had an answer: it may or may not be in the log. A session that
+// failed does so too, since a log that was closed has to tell of every send. It may be called twice.
+func (p *producer) leave() (open int, err error) {
+	if err = p.client.Close(); err != nil {
+		err = fmt.Errorf("close %s: %w", p.name(), err)
+	}
 	for i := range p.slots.flights {
 		f := &p.slots.flights[i]
 		if f.seq == noSeq {
@@ -398,12 +406,10 @@ func (p *producer) finish(ctx context.Context) error {
 		p.send.Return = p.clock.Now()
 		p.record(&p.send)
 		p.counts.indeterminate.Add(1)
+		f.seq = noSeq
 		open++
 	}
-	if open > 0 && flushed == nil {
-		flushed = fmt.Errorf("%d records were never answered", open)
-	}
-	return errors.Join(ended, ctxCause(ctx), flushed)
+	return open, err
 }
 
 // ctxCause is why ctx ended, nil while it goes on.

@@ -60,26 +60,28 @@ func (p *producer) endTransaction(ctx context.Context) error {
 	if p.spec.Txn.Abort > 0 && p.rng.Float64() < p.spec.Txn.Abort {
 		return p.rollBack(ctx, nil)
 	}
-	return p.commitTransaction(ctx)
+	_, err := p.commitTransaction(ctx)
+	return err
 }
 
 // commitTransaction commits. Only an answer without error is a commit; after a commit that failed the transaction
-// is indeterminate, whatever a later abort says.
-func (p *producer) commitTransaction(ctx context.Context) error {
-	err := p.txns.Commit(ctx)
+// is indeterminate, whatever a later abort says. One that was refused and then aborted is no error: an application goes on
+// from what it has committed.
+func (p *producer) commitTransaction(ctx context.Context) (committed bool, err error) {
+	err = p.txns.Commit(ctx)
 	if err == nil {
 		p.closeTransaction(history.OK)
-		return nil
+		return true, nil
 	}
 	p.closeTransaction(history.Indeterminate)
 	var abortable client.Abortable
 	if errors.As(err, &abortable) && abortable.Abortable() {
 		if aborted := p.txns.Abort(ctx); aborted != nil {
-			return fmt.Errorf("abort after a refused commit: %w", p.fence(aborted))
+			return false, fmt.Errorf("abort after a refused commit: %w", p.fence(aborted))
 		}
-		return nil
+		return false, nil
 	}
-	return fmt.Errorf("commit transaction: %w", p.fence(err))
+	return false, fmt.Errorf("commit transaction: %w", p.fence(err))
 }
 
 // rollBack aborts the open transaction, whose commit was never called. cause is why, nil for a planned abort; it is
