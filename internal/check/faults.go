@@ -26,7 +26,8 @@ type watch struct {
 type watched struct {
 	window
 	partitions []int32 // that it could hurt, nil: all
-	victims    []int32 // clients that it hit, where it hit a reader
+	victims    []int32 // clients that it hit, where it hit one
+	producer   bool    // it hit a producer: nobody else's sends were at risk
 	reader     bool    // it hit a consumer or a processor
 	processor  bool
 
@@ -79,6 +80,7 @@ func (c *court) target(f *watched, fault rundir.Fault) {
 		}
 	}
 	role, number, _ := strings.Cut(fault.Target, " ")
+	f.producer = role == "producer"
 	f.processor = role == "processor"
 	f.reader = f.processor || role == "consumer"
 	for i, client := range c.h.Header.Clients {
@@ -121,6 +123,9 @@ func (c *watch) send(v *view) {
 	for i := range c.faults {
 		f := &c.faults[i]
 		// What a dead producer's journal left open ended nowhere: its last line in the log is no answer.
+		if f.producer && !slices.Contains(f.victims, v.Client) {
+			continue
+		}
 		orphaned := v.Outcome == history.Indeterminate && v.Call <= f.to && slices.Contains(f.victims, v.Client)
 		if !orphaned && !f.overlaps(v.Call, v.Return) || len(f.partitions) > 0 && v.Partition >= 0 && !slices.Contains(f.partitions, v.Partition) {
 			continue
@@ -163,7 +168,7 @@ func (c *watch) reading(f *watched, v *view) {
 		}
 	case history.Assign:
 		for _, p := range v.Partitions {
-			if f.held[p] {
+			if f.held[p] && !slices.Contains(f.victims, v.Client) { // its own next session is no other member
 				f.heirs[c.client(v.Client)] = true
 			}
 		}

@@ -514,6 +514,39 @@ func TestWhatAConsumerHadInHandWasAtRisk(t *testing.T) {
 	}
 }
 
+// Killing a producer that has nothing under way puts nothing to the test, however much the others send.
+func TestOnlyTheSendsOfAKilledProducerWereAtRisk(t *testing.T) {
+	r := goodRun()
+	healed := 1500 * ms
+	r.meta.Faults = []rundir.Fault{{Name: "kill", Target: "producer 1", At: 1000 * ms, Healed: &healed, Bit: true}}
+	r.meta.Workers = append(r.meta.Workers, rundir.Worker{Name: "p1", Session: 1, Role: "producer", Killed: true})
+	idle := op(log.Send)
+	idle.Value, idle.Attempt, idle.Outcome = log.Value{Producer: 1, Session: 1}, 1, log.Failed
+	idle.Call, idle.Return = 100*ms, 101*ms
+	r.add("p1", idle)
+	j := r.judge(t)
+	if *j.Faults[0].AtRisk != 0 || len(j.Faults[0].Protection) != 0 || j.Verdict != Inconclusive {
+		t.Errorf("%v, at risk %d, signs %q", j.Verdict, *j.Faults[0].AtRisk, j.Faults[0].Protection)
+	}
+}
+
+// A killed member that comes back to its partitions is not another that took them over.
+func TestAMembersOwnReturnIsNoSignOfADefence(t *testing.T) {
+	r := goodRun()
+	healed := 2500 * ms
+	r.meta.Faults = []rundir.Fault{{Name: "pause", Target: "consumer 0", At: 2000 * ms, Healed: &healed, Bit: true}}
+	had, again := op(log.Assign), op(log.Assign)
+	had.Partitions, again.Partitions = []int32{0}, []int32{0}
+	again.Call, again.Return = 2600*ms, 2600*ms
+	ops := *r.of("c0")
+	at := slices.IndexFunc(ops, func(o log.Op) bool { return o.Return > 2600*ms })
+	r.set("c0", slices.Concat([]log.Op{had}, ops[:at], []log.Op{again}, ops[at:]))
+	j := r.judge(t)
+	if signs := strings.Join(j.Faults[0].Protection, "; "); strings.Contains(signs, "went to") {
+		t.Errorf("signs %q", signs)
+	}
+}
+
 func TestWhatAGroupHasPassedOverIsUnprocessed(t *testing.T) {
 	r := goodRun()
 	r.meta.Judged.Drained = false // it did not arrive, but it came past the record
