@@ -180,7 +180,7 @@ func (c *consumer) handle(ctx context.Context, records []client.Fetched) error {
 }
 
 func (c *consumer) handleBatch(ctx context.Context, records []client.Fetched) error {
-	c.gate.pass(ctx, pointPolled, len(records), c.emit)
+	c.pass(ctx, pointPolled, len(records))
 	if ctx.Err() != nil {
 		return nil // what is in hand stays undone, and uncommitted unless the client commits by itself
 	}
@@ -191,15 +191,15 @@ func (c *consumer) handleBatch(ctx context.Context, records []client.Fetched) er
 	switch c.spec.Commit {
 	case commitBefore:
 		c.commit(ctx)
-		c.gate.pass(ctx, pointHandled, len(records), c.emit)
+		c.pass(ctx, pointHandled, len(records))
 		c.effect(ctx, records)
 	case commitAfter:
 		c.effect(ctx, records)
-		c.gate.pass(ctx, pointHandled, len(records), c.emit)
+		c.pass(ctx, pointHandled, len(records))
 		c.commit(ctx)
 	case commitAuto:
 		c.effect(ctx, records)
-		c.gate.pass(ctx, pointHandled, len(records), c.emit)
+		c.pass(ctx, pointHandled, len(records))
 	}
 	for p, next := range c.next {
 		if index := c.partition(p.Topic, p.Partition); index >= 0 {

@@ -144,7 +144,7 @@ func (p *processor) transform(ctx context.Context, inputs []client.Fetched) erro
 	if err != nil {
 		return err
 	}
-	p.gate.pass(ctx, pointPolled, len(inputs), p.emit)
+	p.pass(ctx, pointPolled, len(inputs))
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -160,7 +160,7 @@ func (p *processor) transform(ctx context.Context, inputs []client.Fetched) erro
 	if err != nil {
 		return p.startOver(ctx, err)
 	}
-	p.gate.pass(ctx, pointBeforeOffsets, len(inputs), p.emit)
+	p.pass(ctx, pointBeforeOffsets, len(inputs))
 	if err := p.sendOffsets(step, next, meta); err != nil {
 		return p.startOver(ctx, err)
 	}
@@ -186,7 +186,7 @@ func (p *processor) transformPlain(ctx context.Context, inputs []client.Fetched)
 	if err != nil {
 		return p.readAgain(ctx)
 	}
-	p.gate.pass(ctx, pointBeforeOffsets, len(inputs), p.emit)
+	p.pass(ctx, pointBeforeOffsets, len(inputs))
 	call := p.clock.Now()
 	err = p.in.Commit(step, next)
 	p.committed(call, 0, next, err)

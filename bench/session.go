@@ -182,6 +182,15 @@ func (s *session) settle() {
 	}
 }
 
+// pass stops at the point for as long as the session is held there. Everything that it did before is on the disk when it
+// says so, since what strikes it there may be its death.
+func (s *session) pass(ctx context.Context, point string, n int) {
+	s.gate.pass(ctx, point, n, func(e worker.Event) {
+		s.settle()
+		s.emit(e)
+	})
+}
+
 // partition is a partition's index in the header's table.
 func (s *session) partition(topic string, partition int32) int32 {
 	ref, ok := s.topics[topic]
