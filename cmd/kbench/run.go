@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -144,6 +145,9 @@ func (j *job) prepare(args []string) error {
 		return usage(errors.Join(problems...))
 	}
 	j.layOut()
+	if err := j.unused(); err != nil {
+		return usage(err)
+	}
 	j.fleet = &fleet{
 		bootstrap: j.flags.bootstrap, security: security, dir: j.out, note: j.progress.note,
 	}
@@ -241,6 +245,18 @@ func (j *job) layOut() {
 	for i := range j.plan {
 		j.plan[i].dir = filepath.Join(j.out, fmt.Sprintf("%03d-%s", i+1, j.plan[i].Scenario.Name))
 	}
+}
+
+// unused refuses a directory that holds a run already: its record is evidence, and no verdict may be told from it.
+func (j *job) unused() error {
+	for _, p := range j.plan {
+		for _, name := range []string{rundir.MetaFile, rundir.HistoryDir} {
+			if _, err := os.Lstat(filepath.Join(p.dir, name)); !errors.Is(err, fs.ErrNotExist) {
+				return errors.Join(fmt.Errorf("%s holds a run already: give another folder with --out", p.dir), err)
+			}
+		}
+	}
+	return nil
 }
 
 // runAll carries the plan out, one run after another. A run that fails does not keep the next from being tried, an
