@@ -43,6 +43,9 @@ func (in *Injection) Aim(ctx context.Context, t scenarios.Target, rng *rand.Rand
 	in.target(strings.Join(names, ", "))
 	in.run.mu.Lock()
 	defer in.run.mu.Unlock()
+	if t.Kind == scenarios.Broker && !in.run.seen.replicates(a.victims) {
+		return nil, fmt.Errorf("%s has no replica of this run's topics: to hurt it would show nothing", strings.Join(names, ", "))
+	}
 	in.victims, in.leads = a.victims, a.leads
 	in.rec.Partitions = in.run.seen.touching(a.victims)
 	for _, v := range a.victims {
@@ -51,6 +54,18 @@ func (in *Injection) Aim(ctx context.Context, t scenarios.Target, rng *rand.Rand
 		}
 	}
 	return a.victims, nil
+}
+
+// replicates tells whether any of the nodes has a replica; where no partition is known, it may.
+func (v view) replicates(victims []victim) bool {
+	return len(v.partitions) == 0 || slices.ContainsFunc(victims, func(who victim) bool {
+		for _, p := range v.partitions {
+			if slices.Contains(p.Replicas, who.n) {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // touching are the partitions that the nodes have replicas of; nil where that is all of them, or not known.

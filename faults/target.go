@@ -115,7 +115,7 @@ func fromPartition(kind string, p client.PartitionState, rng *rand.Rand) ([]int3
 	return []int32{followers[rng.Intn(len(followers))]}, nil
 }
 
-// broker N, or one drawn from those that run.
+// broker N, or one drawn from those that run, and have replicas of the run's topics if any of them has.
 func (r *runner) broker(t scenarios.Target, rng *rand.Rand) ([]int32, error) {
 	known := sortedCopy(r.env.Cluster.Brokers())
 	if !t.Random {
@@ -137,6 +137,12 @@ func (r *runner) broker(t scenarios.Target, rng *rand.Rand) ([]int32, error) {
 	if len(running) == 0 {
 		return nil, errors.New("no broker runs")
 	}
+	r.mu.Lock()
+	idle := func(id int32) bool { return !r.seen.replicates([]victim{{n: id}}) }
+	if useful := slices.DeleteFunc(slices.Clone(running), idle); len(useful) > 0 {
+		running = useful
+	}
+	r.mu.Unlock()
 	return []int32{running[rng.Intn(len(running))]}, nil
 }
 

@@ -3,11 +3,13 @@ package faults
 import (
 	"context"
 	"fmt"
+	"math/rand"
 	"strings"
 	"testing"
 
 	"github.com/kbench/kbench/internal/client"
 	"github.com/kbench/kbench/internal/proxy"
+	"github.com/kbench/kbench/scenarios"
 )
 
 // prepared is a runner that has not begun.
@@ -68,6 +70,28 @@ func TestTargetsAreFoundWhenTheyAreHurt(t *testing.T) {
 				t.Errorf("leads %v", a.leads)
 			}
 		})
+	}
+}
+
+// A broker without any replica of the run's topics can hurt none of them, and no record is at risk when it dies.
+func TestABrokerWithoutReplicasShowsNothing(t *testing.T) {
+	alone := func() *fake {
+		f := newFake()
+		for p := range f.partitions {
+			f.partitions[p].Leader, f.partitions[p].ISR, f.partitions[p].Replicas = 2, []int32{2}, []int32{2}
+		}
+		return f
+	}
+	f := alone()
+	got, err := play(t, f, f.env(), 200*ms, scenarios.Fault{Action: "kill", Target: target(t, "broker(3)"), At: after(10 * ms)})
+	if err != nil || len(got) != 1 || got[0].Bit || !strings.Contains(got[0].Error, "no replica") || strings.Contains(f.done(), "kill") && !strings.Contains(f.done(), "fail kill") {
+		t.Errorf("%+v, %v, done %s", got, err, f.done())
+	}
+	for seed := range int64(10) {
+		a, err := prepared(t, alone().env()).aim(limited(t), target(t, "broker(random)"), rand.New(rand.NewSource(seed)))
+		if err != nil || len(a.victims) != 1 || a.victims[0].n != 2 {
+			t.Fatalf("drawn: %+v, %v", a, err)
+		}
 	}
 }
 
