@@ -106,7 +106,8 @@ func obeyGate(ctx context.Context, s *session, commands <-chan worker.Command) (
 					s.gate.hold(c.Point)
 				case c.Do == worker.Release:
 					s.gate.open()
-				case c.ID != 0:
+				}
+				if c.ID != 0 {
 					s.answer(c.ID, nil)
 				}
 			}

@@ -406,13 +406,16 @@ func (c *crew) State(role string, n int) (string, int, error) {
 	return state, pid, err
 }
 
-// Hold lets a member stop when it next comes to the point.
+// Hold lets a member stop when it next comes to the point. It returns once the member knows: what is sent afterwards
+// finds it held.
 func (c *crew) Hold(role string, n int, point string) error {
 	m, err := c.find(role, n)
 	if err != nil {
 		return err
 	}
-	return m.tell(worker.Command{Do: worker.Hold, Point: point})
+	ctx, cancel := context.WithTimeout(context.Background(), signalWait)
+	defer cancel()
+	return m.ask(ctx, worker.Command{Do: worker.Hold, Point: point})
 }
 
 // Release lets a member go on.

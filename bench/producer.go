@@ -181,6 +181,7 @@ func (p *producer) obeyOne(ctx context.Context, c worker.Command, tasks chan<- f
 		p.flushes.Go(func() { p.answer(c.ID, p.client.Flush(ctx)) })
 	case worker.Hold:
 		p.gate.hold(c.Point)
+		p.answer(c.ID, nil)
 	case worker.Release:
 		p.gate.open()
 	}

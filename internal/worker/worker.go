@@ -25,7 +25,7 @@ const (
 	Begin   = "begin"   // send by the schedule from At until End
 	SendN   = "send"    // send N records as fast as the client takes them; answered when each was handed over
 	Flush   = "flush"   // answered when each record sent has its end
-	Hold    = "hold"    // stop at Point when next there
+	Hold    = "hold"    // stop at Point when next there; answered once that is known
 	Release = "release" // go on
 	Stop    = "stop"    // finish what is in hand, write everything down, end
 )
