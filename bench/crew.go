@@ -25,7 +25,8 @@ type crew struct {
 	body    worker.Body
 	argv    []string // command of a child process
 	starter *proc.Starter
-	abort   func(error) // ends the run: the machine failed it
+	abort   func(error)   // ends the run: the machine failed it
+	resume  func(*member) // has a producer that was started again go on with the load; nil: nothing is scheduled
 
 	mu      sync.Mutex
 	members []*member
@@ -293,6 +294,19 @@ func (c *crew) sum(role, counter string) uint64 {
 	return sum
 }
 
+// counters of every session, added up; positions are not among them.
+func (c *crew) counters() map[string]uint64 {
+	sum := map[string]uint64{}
+	for _, m := range c.of("") {
+		for name, n := range c.Counters(m.role, m.n) {
+			if !isPosition(name) {
+				sum[name] += n
+			}
+		}
+	}
+	return sum
+}
+
 func (m *member) count(counter string) uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -377,7 +391,13 @@ func (c *crew) Start(ctx context.Context, role string, n int) error {
 	if err := c.launch(m); err != nil {
 		return err
 	}
-	return m.awaitReady(ctx)
+	if err := m.awaitReady(ctx); err != nil {
+		return err
+	}
+	if c.resume != nil && role == roleProducer {
+		c.resume(m)
+	}
+	return nil
 }
 
 // State of a member's process as the system shows it.

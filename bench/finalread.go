@@ -65,6 +65,23 @@ func (r *run) readAll(ctx context.Context, f *finalReader, topics []topicRef) er
 			}
 		}
 	}
+	return r.stillAtEnds(ctx, topics, ends)
+}
+
+// stillAtEnds looks for what was appended after the ends were recorded, such as a request that had waited in a broker
+// that was paused: the final read did not cover it.
+func (r *run) stillAtEnds(ctx context.Context, topics []topicRef, ends map[int32]int64) error {
+	for _, t := range topics {
+		now, err := r.Admin.EndOffsets(ctx, t.Physical, client.ReadUncommitted)
+		if err != nil {
+			return fmt.Errorf("ends of %s after the final read: %w", t.Name, err)
+		}
+		for p := range int32(t.Partitions) {
+			if recorded := ends[t.First+p]; now[p] != recorded {
+				r.problem("%s/%d went on from %d to %d while it was finally read", t.Name, p, recorded, now[p])
+			}
+		}
+	}
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -88,8 +89,9 @@ type run struct {
 	begins sync.WaitGroup // producers' schedules
 	abort  func(error)    // ends the run because the machine or the cluster failed it
 
-	mu   sync.Mutex
-	meta rundir.Meta
+	mu        sync.Mutex
+	meta      rundir.Meta
+	baselines []map[string]uint64 // the clients' counters when each fault began
 }
 
 // Run carries a plan out and returns what run.json says at the end. An error means that the run is not complete; the run
@@ -180,7 +182,7 @@ func (r *run) load(ctx context.Context) error {
 // hurt lets the faults strike, and returns when the schedule's time is over and the last step is done.
 func (r *run) hurt(ctx context.Context, warm, end int64) error {
 	rng := scenarios.Split(r.Seed, "faults")
-	saved := func(fs []rundir.Fault) { r.change(func(m *rundir.Meta) { m.Faults = fs }) }
+	saved := r.keepFaults
 	var err error
 	if len(r.s.Steps) > 0 {
 		var records []rundir.Fault
@@ -199,6 +201,34 @@ func (r *run) hurt(ctx context.Context, warm, end int64) error {
 	return err
 }
 
+// keepFaults keeps the faults so far for run.json, and remembers where the clients' counters stood when each began.
+func (r *run) keepFaults(fs []rundir.Fault) {
+	now := r.crew.counters()
+	r.change(func(m *rundir.Meta) {
+		for len(r.baselines) < len(fs) {
+			r.baselines = append(r.baselines, now)
+		}
+		m.Faults = fs
+	})
+}
+
+// countFaults tells each fault by how much the clients' counters have grown since it began.
+func (r *run) countFaults() {
+	now := r.crew.counters()
+	r.change(func(m *rundir.Meta) {
+		m.Faults = slices.Clone(m.Faults)
+		for i := range min(len(m.Faults), len(r.baselines)) {
+			grown := map[string]uint64{}
+			for name, n := range now {
+				if before := r.baselines[i][name]; n > before {
+					grown[name] = n - before
+				}
+			}
+			m.Faults[i].Counters = grown
+		}
+	})
+}
+
 // unload waits until the schedules are worked off, stops the producers, and notes when the load ended.
 func (r *run) unload(ctx context.Context) error {
 	patience := r.s.Load.Drain
@@ -212,6 +242,9 @@ func (r *run) unload(ctx context.Context) error {
 	select {
 	case <-worked:
 	case <-waiting.Done():
+		if ctx.Err() == nil {
+			r.warn("the load's schedule was not worked off %v after its end and is cut short", r.s.Load.Drain)
+		}
 	}
 	if ctx.Err() != nil {
 		patience = time.Second
@@ -219,6 +252,7 @@ func (r *run) unload(ctx context.Context) error {
 	stopping, cancelStop := context.WithTimeout(context.WithoutCancel(ctx), patience+10*time.Second)
 	defer cancelStop()
 	err := r.crew.stopAll(stopping, roleProducer, patience)
+	r.countFaults()
 	r.change(func(m *rundir.Meta) { m.Clock.LoadEnd = r.clock.Now() })
 	return err
 }
@@ -348,13 +382,18 @@ func (r *run) beginSchedules(ctx context.Context, start, end int64) {
 	if r.s.Load.Rate == 0 && !r.s.Load.Max {
 		return
 	}
-	for _, m := range r.crew.of(roleProducer) {
+	begin := func(m *member, from int64) {
 		r.begins.Go(func() {
-			if err := m.ask(ctx, beginCommand(start, end)); err != nil && ctx.Err() == nil && !m.wasKilled() {
+			if err := m.ask(ctx, beginCommand(from, end)); err != nil && ctx.Err() == nil && !m.wasKilled() {
 				r.note("%s %d: %v", m.role, m.n, err)
 			}
 		})
 	}
+	for _, m := range r.crew.of(roleProducer) {
+		begin(m, start)
+	}
+	// What fell due while a producer was dead is not made up for: its application was not there to send it.
+	r.crew.resume = func(m *member) { begin(m, max(start, r.clock.Now())) }
 }
 
 // effectiveOf gathers the settings that the producers' library really uses.

@@ -393,4 +393,3 @@ func TestTheSameSeedSendsTheSameKeys(t *testing.T) {
 		t.Error("another seed sent the same keys")
 	}
 }
-

@@ -95,8 +95,7 @@ func isrChange(was, is client.PartitionState) change {
 	case len(c.to) == 0:
 		verb = "shrank"
 	case len(c.from) == 0:
-		verb = "grew"
-		c.protects = fmt.Sprintf("broker %s caught up with %s and is in sync again", idList(c.to), name)
+		verb = "grew" // which follows nearly every heal, so that it is no sign of a defence
 	}
 	c.text = fmt.Sprintf("ISR of %s %s %s→%s", name, verb, idList(was.ISR), idList(is.ISR))
 	return c

@@ -18,6 +18,7 @@ import (
 
 	"github.com/kbench/kbench/bench"
 	"github.com/kbench/kbench/internal/cluster"
+	"github.com/kbench/kbench/internal/driver/franz"
 	"github.com/kbench/kbench/internal/rundir"
 	"github.com/kbench/kbench/internal/settings"
 	"github.com/kbench/kbench/reports"
@@ -131,6 +132,9 @@ func (j *job) prepare(args []string) error {
 	if err != nil {
 		return usage(err)
 	}
+	if err := understood(security); err != nil {
+		return usage(err)
+	}
 	var problems []error
 	for _, arg := range args {
 		runs, err := j.planOf(arg, changes)
@@ -167,7 +171,47 @@ func (j *job) planOf(arg string, properties []scenarios.Change) (scenarios.Plan,
 	if err != nil {
 		return nil, err
 	}
+	for _, of := range []map[string]string{s.Client, consumerSettings(s), processorSettings(s)} {
+		if err := noSecrets(arg, of); err != nil {
+			return nil, err
+		}
+	}
 	return scenarios.NewPlan(s)
+}
+
+func consumerSettings(s scenarios.Scenario) map[string]string {
+	if s.Consumer == nil {
+		return nil
+	}
+	return s.Consumer.Settings
+}
+
+func processorSettings(s scenarios.Scenario) map[string]string {
+	all := map[string]string{}
+	if s.Processor != nil {
+		maps.Copy(all, s.Processor.Client)
+		maps.Copy(all, s.Processor.Consumer)
+	}
+	return all
+}
+
+// noSecrets refuses a scenario with a secret in it: the run directory keeps the scenario, and is shown around.
+func noSecrets(scenario string, of map[string]string) error {
+	for name, shown := range settings.Redact(of) {
+		if shown != of[name] {
+			return fmt.Errorf("%s: %s is a secret and would be written into the run directory: give it by --command-config or -X", scenario, name)
+		}
+	}
+	return nil
+}
+
+// understood finds settings that no client could reach the cluster with, before anything starts. Nothing is connected.
+func understood(security map[string]string) error {
+	admin, err := franz.NewAdmin([]string{"127.0.0.1:9092"}, security)
+	if err != nil {
+		return err
+	}
+	return admin.Close()
 }
 
 // changes are what the command line changes about a scenario. What stands later wins.
@@ -262,7 +306,11 @@ func (j *job) unused() error {
 // runAll carries the plan out, one run after another. A run that fails does not keep the next from being tried, an
 // interruption does.
 func (j *job) runAll(ctx context.Context) (err error) {
-	defer func() { err = errors.Join(err, j.fleet.close()) }()
+	defer func() {
+		if closed := j.fleet.close(); closed != nil {
+			err = errors.Join(err, &exitError{reports.ExitBroken, closed})
+		}
+	}()
 	for i, p := range j.plan {
 		if ctx.Err() != nil {
 			return &exitError{reports.ExitInterrupted, context.Cause(ctx)}

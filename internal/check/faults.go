@@ -295,7 +295,7 @@ func (t *trial) faultReasons() []string {
 	if t.watch == nil || len(t.run.meta.Faults) == 0 {
 		return nil
 	}
-	defended := len(t.counted()) > 0
+	defended := false
 	for i, judged := range t.watch.judgements() {
 		f := t.run.meta.Faults[i]
 		name := faultLabel(f.Name, f.Target)
@@ -308,7 +308,7 @@ func (t *trial) faultReasons() []string {
 		if *judged.AtRisk == 0 {
 			list = append(list, fmt.Sprintf("nothing was at risk while %s lasted", name))
 		}
-		defended = defended || len(judged.Protection)+len(f.Protection) > 0
+		defended = defended || len(judged.Protection)+len(f.Protection)+len(counted(f)) > 0
 	}
 	if !defended {
 		list = append(list, "nothing shows that the promise was defended: no acknowledgement was held back, refused, retried or left open, no record delivered again, nobody fenced")
@@ -316,10 +316,10 @@ func (t *trial) faultReasons() []string {
 	return list
 }
 
-// counted are the clients' own counters that show a defence.
-func (t *trial) counted() []string {
+// counted are the clients' own counters that show a defence, as far as they grew after the fault had begun.
+func counted(f rundir.Fault) []string {
 	var list []string
-	for name, n := range t.run.meta.Counters {
+	for name, n := range f.Counters {
 		own := strings.TrimPrefix(name, "client.") // the client library's own
 		// Names that begin with an underscore are librdkafka's local errors: a connection broke, nobody defended anything.
 		answered := strings.HasPrefix(own, "error.") && !strings.HasPrefix(own, "error._")

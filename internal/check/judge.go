@@ -243,8 +243,9 @@ func (t *trial) asExpected(j *Judgement) bool {
 		return j.Verdict == Holds || j.Guarantee == "" && j.Verdict == Unjudged
 	}
 	seen := j.Verdict == Violated || j.Verdict == Unjudged && len(e.Anomalies) > 0
+	doubts := t.doubts() // what only seems so for want of evidence was not seen
 	for _, name := range e.Anomalies {
-		if !slices.ContainsFunc(j.Findings, func(f Finding) bool { return f.Anomaly == name && f.Count > 0 }) {
+		if doubts[name] != "" || !slices.ContainsFunc(j.Findings, func(f Finding) bool { return f.Anomaly == name && f.Count > 0 }) {
 			j.Reasons = append(j.Reasons, "expected and not seen: "+name)
 			seen = false
 		}

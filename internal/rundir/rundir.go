@@ -132,6 +132,9 @@ type Fault struct {
 	Bit        bool     `json:"bit"`
 	Evidence   []string `json:"evidence"`
 	Protection []string `json:"protection,omitempty"` // signs that the protection worked, seen while it lasted
+	// Counters of all clients, by how much they grew from the injection to the end of the load. Clients tell them several
+	// times a second, so that what came just before may be among it.
+	Counters map[string]uint64 `json:"counters,omitempty"`
 	// Partitions that it could hurt, logical; empty: all.
 	Partitions []string `json:"partitions,omitempty"`
 	Error      string   `json:"error,omitempty"`
