@@ -367,7 +367,7 @@ func (j *job) noCluster(ctx context.Context, p planned, cause error) error {
 		Cell: p.Cell, Repeat: p.Repeat, Seed: p.Seed, Guarantee: string(p.Scenario.Guarantee),
 		Expect:  rundir.Expect{Violated: p.Scenario.Expect.Violated, Anomalies: p.Scenario.Expect.Anomalies},
 		Started: time.Now().Format(time.RFC3339), Stage: rundir.Broken, Error: cause.Error(),
-		Cluster: rundir.ClusterInfo{Kind: j.flags.cluster},
+		Cluster: rundir.ClusterInfo{Kind: string(j.fleet.kind), Why: j.fleet.why},
 	}
 	if ctx.Err() != nil {
 		meta.Stage, meta.Error = rundir.Interrupted, context.Cause(ctx).Error()
