@@ -99,12 +99,6 @@ func (r *trial) progress(p bench.Progress) {
 	}
 }
 
-func (r *trial) noted(part string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.ContainsFunc(r.notes, func(n string) bool { return strings.Contains(n, part) })
-}
-
 func newTrial(t *testing.T, driver, source string) *trial {
 	t.Helper()
 	r, done, err := prepared(driver, filepath.Join(t.TempDir(), "run"), source)
