@@ -48,7 +48,7 @@ type Producer interface {
 	Send(*Record, Slot) error
 	// Flush waits until each enqueued record has its Ack, or ctx ends.
 	Flush(context.Context) error
-	// Close releases the client without waiting for what is still in flight.
+	// Close releases the client without waiting for what is still in flight. No Ack comes after it has returned.
 	Close() error
 }
 

@@ -273,6 +273,7 @@ func closing(t *testing.T, d client.Driver) {
 		send(t, p, "orders", 0, client.Slot(i), numbered(i))
 	}
 	must(t, p.Close())
+	told := got.count()
 	must(t, p.Close())
 	if err := p.Send(&client.Record{Topic: "orders", Partition: 0, Value: []byte("late")}, 200); err == nil {
 		eventually(t, "an error for a record sent after Close", func() bool {
@@ -288,6 +289,11 @@ func closing(t *testing.T, d client.Driver) {
 	release()
 	r.Close()
 	eventually(t, "no goroutine left behind", func() bool { return runtime.NumGoroutine() <= before })
+	late := got.all()
+	delete(late, 200)
+	if len(late) != told {
+		t.Errorf("%d of %d acknowledgements came after Close", len(late)-told, len(late))
+	}
 }
 
 // murmur2 as Java's clients have it (org.apache.kafka.common.utils.Utils).

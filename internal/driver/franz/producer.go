@@ -7,6 +7,7 @@ import (
 	"maps"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -163,11 +164,23 @@ func (p *producer) closed() bool {
 	}
 }
 
-// Close may be called twice. What is still under way gets an Ack with an error.
+// awaitAcks lets the library tell what became of the records that its Close has given up, which it does from goroutines
+// that outlive Close.
+func (p *producer) awaitAcks() {
+	for until := time.Now().Add(closeLimit); p.open.Load() > 0 && time.Now().Before(until); {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// closeLimit bounds a wait that only a record lost by the library itself could make long.
+const closeLimit = 10 * time.Second
+
+// Close may be called twice. What is still under way gets an Ack with an error before it returns.
 func (p *producer) Close() error {
 	p.once.Do(func() {
 		close(p.closing)
 		p.cl.Load().Close()
+		p.awaitAcks()
 		if p.side != nil {
 			p.side.Close()
 		}
