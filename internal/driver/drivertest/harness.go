@@ -219,6 +219,9 @@ func send(t *testing.T, p client.Producer, topic string, partition int32, slot c
 // log is what a partition holds for a reader of that isolation, by offset.
 func (r rig) log(topic string, partition int32, isolation client.Isolation) map[int64]string {
 	r.t.Helper()
+	if isolation == client.ReadCommitted {
+		r.awaitMarkers(topic)
+	}
 	ends, err := r.admin().EndOffsets(r.context(), topic, isolation)
 	must(r.t, err)
 	records := make(map[int64]string)
@@ -234,6 +237,21 @@ func (r rig) log(topic string, partition int32, isolation client.Isolation) map[
 		r.t.Fatalf("reader stopped at %d of %d", position, ends[partition])
 	}
 	return records
+}
+
+// awaitMarkers gives the coordinator time to write the markers of transactions that it has ended: it answers before
+// (KIP-98). A test that leaves a transaction open is held up for as long, and no longer.
+func (r rig) awaitMarkers(topic string) {
+	r.t.Helper()
+	for limit := time.Now().Add(3 * time.Second); time.Now().Before(limit); time.Sleep(20 * time.Millisecond) {
+		stable, err := r.admin().EndOffsets(r.context(), topic, client.ReadCommitted)
+		must(r.t, err)
+		high, err := r.admin().EndOffsets(r.context(), topic, client.ReadUncommitted)
+		must(r.t, err)
+		if maps.Equal(stable, high) {
+			return
+		}
+	}
 }
 
 // values counts how often each value is in a topic's log.
