@@ -89,7 +89,7 @@ func TestAvailableSaysWhatIsMissing(t *testing.T) {
 		want string
 	}{
 		"no java":             {Options{Java: "/nonexistent/java"}, "no Java"},
-		"old java":            {Options{Java: java("11.0.1")}, "Java 11 found"},
+		"old java":            {Options{Java: java("11.0.1")}, "java 11 found"},
 		"no jars, no maven":   {Options{Java: java("17.0.1"), CacheDir: dir, Maven: "/nonexistent/mvn"}, "no Maven"},
 		"an empty KAFKA_HOME": {Options{Java: java("17.0.1"), KafkaHome: dir}, "KAFKA_HOME"},
 		"maven would do":      {Options{Java: java("17.0.1"), CacheDir: dir, Maven: "/bin/sh"}, ""},
