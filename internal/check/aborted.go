@@ -14,11 +14,11 @@ func (c *aborted) kinds() []history.Kind { return readsOnly() }
 func (c *aborted) add(v *view) {
 	c.reads.checked += uint64(len(v.Records))
 	for k, i := range v.values {
-		s := &c.values.states[i]
-		if s.rank() != rankFailed || *s&untimely != 0 {
+		s := c.values.state(i)
+		if s.rank() != rankFailed || s&untimely != 0 {
 			continue
 		}
-		*s |= untimely
+		c.values.mark(i, untimely)
 		c.reads.hit(func() Witness {
 			return c.witness(v.Partition, v.Records[k].Offset, i, v.Call, v.Return, "%s read what was aborted or had failed", c.client(v.Client))
 		})

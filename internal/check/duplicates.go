@@ -45,7 +45,7 @@ func (c *duplicates) add(v *view) {
 
 func (c *duplicates) look(v *view, i index, offset int64) {
 	at := place{v.Partition, offset}
-	if c.values.states[i]&twice == 0 || !c.stands(i, at) {
+	if c.values.state(i)&twice == 0 || !c.stands(i, at) {
 		return
 	}
 	d := c.shown[i]

@@ -50,39 +50,33 @@ func (c *effects) add(v *view) {
 	g := c.group(v.Op)
 	c.again.checked += uint64(len(v.values))
 	for k, i := range v.values {
-		at := g.effects.at(int64(i))
-		if *at&effectMask < 2 || *at&effectSeen == effectSeen || c.values.nobody(i) {
+		e := g.effects.get(i)
+		if e&effectMask < 2 || e&effectSeen != 0 || c.values.nobody(i) {
 			continue
 		}
-		if *at&effectMet == 0 {
-			*at |= effectMet // the first effect is as it should be
+		if e&effectMet == 0 {
+			g.effects.set(i, e|effectMet) // the first effect is as it should be
 			continue
 		}
-		*at |= effectSeen
+		g.effects.set(i, e|effectSeen)
 		c.again.hit(func() Witness {
 			return c.witness(v.Partition, v.Records[k].Offset, i, v.Call, v.Return, "%s handled it, which had been handled before", c.client(v.Client))
 		})
 	}
 }
 
-// Marks of the second pass on an effect.
-const (
-	effectMet  = 8
-	effectSeen = 16
-)
-
 // handled finds acknowledged records without an effect.
 func (c *effects) handled(g *group, v *view) {
-	s := &c.values.states[v.value]
+	s := c.values.state(v.value)
 	p := c.part(v.Partition)
-	if s.rank() != rankOK || p == nil || !g.topics[p.topic.name] || *s&undone != 0 {
+	if s.rank() != rankOK || p == nil || !g.topics[p.topic.name] || s&undone != 0 {
 		return
 	}
 	c.none.checked++
-	if g.effects.get(int64(v.value)) != 0 || c.complete(p) && !s.inLog(p) {
+	if g.effects.get(v.value) != 0 || c.complete(p) && !s.inLog(p) {
 		return
 	}
-	*s |= undone
+	c.values.mark(v.value, undone)
 	if c.run.recorded && !c.run.drained && (v.Offset < 0 || v.Offset >= g.cover[v.Partition]) {
 		c.open++
 		return

@@ -259,7 +259,7 @@ func (c *agreement) add(v *view) {
 		other = inFirst
 	}
 	for k, i := range v.values {
-		if c.values.states[i]&other != 0 {
+		if c.values.state(i)&other != 0 {
 			continue
 		}
 		if c.differ++; c.differ == 1 {

@@ -9,18 +9,27 @@ import (
 // group is a consumer group, or a client that is in none: what it was given, what it did, how far it committed.
 type group struct {
 	name    string
-	effects paged[uint8]    // by value index
+	effects effectPages     // by value
 	any     bool            // some effect is recorded
 	seen    []intervals     // by partition: offsets that its members polled
 	cover   []int64         // by partition: the position up to which it has committed or handled
 	topics  map[string]bool // that it reads
 }
 
-// Effects on one value: how often (0, 1, 2 for more) and whether one may have happened besides.
+// Effects on one value: how often (0, 1, 2 for more) and whether one may have happened besides. Then marks of the second
+// pass: the first of several was met, and another was counted.
 const (
 	effectMask  = 3
 	effectMaybe = 4
+	effectMet   = 8
+	effectSeen  = 16
 )
+
+// effectPages holds the effects of a group by value.
+type effectPages struct{ pages paged[uint8] }
+
+func (e *effectPages) get(i index) uint8    { return e.pages.get(int64(i)) }
+func (e *effectPages) set(i index, v uint8) { *e.pages.at(int64(i)) = v }
 
 type effect struct {
 	group *group
@@ -29,14 +38,12 @@ type effect struct {
 
 // apply counts an effect once it is known whether it happened.
 func (e effect) apply(l *ledger, outcome state) {
-	at := e.group.effects.at(int64(e.value))
-	switch outcome {
-	case rankOK:
-		if *at&effectMask < 2 {
-			*at++
-		}
-	case rankIndeterminate:
-		*at |= effectMaybe
+	known := e.group.effects.get(e.value)
+	switch {
+	case outcome == rankOK && known&effectMask < 2:
+		e.group.effects.set(e.value, known+1)
+	case outcome == rankIndeterminate:
+		e.group.effects.set(e.value, known|effectMaybe)
 	}
 }
 

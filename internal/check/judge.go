@@ -311,12 +311,12 @@ func (t *trial) count() Counts {
 	if t.outputs != nil {
 		n.Duplicated += t.outputs.double.count
 	}
-	for i, s := range t.ledger.values.states {
-		if s&anyRead != 0 && !t.ledger.values.nobody(index(i)) {
+	t.ledger.values.each(func(i index, s state) {
+		if s&anyRead != 0 && !t.ledger.values.nobody(i) {
 			n.Read++
 		}
 		if s&(sent|implied) == 0 {
-			continue
+			return
 		}
 		n.Sent++
 		switch s.rank() {
@@ -327,7 +327,7 @@ func (t *trial) count() Counts {
 		default:
 			n.Indeterminate++
 		}
-	}
+	})
 	return n
 }
 

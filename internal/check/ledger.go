@@ -138,25 +138,17 @@ func rankOf(o history.Outcome) state {
 	}
 }
 
-// rank raises what is known of a value's sends: what may have committed may have, whatever another attempt says.
-func (l *ledger) rank(i index, to state) {
-	s := &l.values.states[i]
-	if to > s.rank() {
-		*s = *s&^rankMask | to
-	}
-}
-
 func (l *ledger) learnSend(op *history.Op) {
 	l.sends++
 	i := l.values.index(op.Value)
-	s := &l.values.states[i]
-	if *s&sent != 0 || op.Attempt > 1 {
-		*s |= resent
+	news := sent
+	if op.Attempt > 1 || l.values.state(i)&sent != 0 {
+		news |= resent
 	}
-	*s |= sent
+	l.values.mark(i, news)
 	of := l.values.of(i)
 	of.highest = max(of.highest, op.Value.Seq)
-	if l.order != nil && *s&resent == 0 {
+	if l.order != nil && l.values.state(i)&resent == 0 {
 		l.order[i] = call{op.Client, op.Call, l.sends}
 	}
 	if op.Txn != 0 && op.Outcome != history.Failed {
@@ -164,7 +156,7 @@ func (l *ledger) learnSend(op *history.Op) {
 		l.txns.member(l, op, i)
 		return
 	}
-	l.rank(i, rankOf(op.Outcome))
+	l.values.raise(i, rankOf(op.Outcome))
 	l.acknowledged(op, i, op.Outcome)
 }
 
@@ -229,13 +221,13 @@ func (l *ledger) conflict(c claim, entry uint32) {
 
 // standsAt notes one more offset of a value.
 func (l *ledger) standsAt(i index) {
-	s := &l.values.states[i]
+	s := l.values.state(i)
 	switch {
 	case l.values.nobody(i):
-	case *s&placed == 0:
-		*s |= placed
-	case *s&twice == 0:
-		*s |= twice
+	case s&placed == 0:
+		l.values.mark(i, placed)
+	case s&twice == 0:
+		l.values.mark(i, twice)
 		l.counts.Duplicated++
 	}
 }
@@ -263,7 +255,7 @@ func (l *ledger) standing(at place, entry uint32, whole bool) []index {
 	}
 	for _, read := range []bool{true, false} {
 		for _, c := range claims {
-			if c.read == read && (read || !whole) && l.values.states[c.value].committed() {
+			if c.read == read && (read || !whole) && l.values.state(c.value).committed() {
 				list = append(list, c.value)
 			}
 		}
@@ -317,7 +309,7 @@ func (l *ledger) learnRecords(op *history.Op, bits state) {
 	for k := range op.Records {
 		r := &op.Records[k]
 		i := l.values.index(identity(r))
-		l.values.states[i] |= bits
+		l.values.mark(i, bits)
 		if p != nil && r.Offset >= 0 {
 			p.highest = max(p.highest, r.Offset)
 			l.place(claim{place{op.Partition, r.Offset}, i, true})
@@ -337,7 +329,7 @@ func identity(r *history.Record) history.Value {
 func (l *ledger) settle() {
 	l.txns.settle(l)
 	for _, c := range l.unproven {
-		if l.values.states[c.value]&anyRead != 0 {
+		if l.values.state(c.value)&anyRead != 0 {
 			l.place(c)
 		}
 	}

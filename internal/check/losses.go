@@ -13,25 +13,25 @@ func (c *losses) kinds() []history.Kind { return sendsOnly() }
 
 func (c *losses) add(v *view) {
 	c.checked++
-	s := &c.values.states[v.value]
-	if *s&missed != 0 || !s.must() || v.Outcome == history.Failed || c.nothingRead() {
+	s := c.values.state(v.value)
+	if s&missed != 0 || !s.must() || v.Outcome == history.Failed || c.nothingRead() {
 		return
 	}
 	p := c.part(v.Partition)
 	switch covered := p != nil && c.complete(p) || p == nil && c.allComplete(); {
 	case covered && !s.inLog(p):
-		*s |= missed
+		c.values.mark(v.value, missed)
 		c.lost.hit(func() Witness {
 			return c.witness(v.Partition, v.Offset, v.value, v.Call, v.Return, "%s, and not in the log", c.claim(v))
 		})
-	case covered || *s&anyRead != 0:
+	case covered || s&anyRead != 0:
 	case p != nil && v.Offset >= 0 && v.Offset < p.highest:
-		*s |= missed
+		c.values.mark(v.value, missed)
 		c.lost.hit(func() Witness {
 			return c.witness(v.Partition, v.Offset, v.value, v.Call, v.Return, "%s, and no reader got it, though readers came to offset %d", c.claim(v), p.highest)
 		})
 	default:
-		*s |= missed
+		c.values.mark(v.value, missed)
 		c.missing.hit(func() Witness {
 			return c.witness(v.Partition, v.Offset, v.value, v.Call, v.Return, "%s, and no reader got it; none is known to have come that far", c.claim(v))
 		})
@@ -40,7 +40,7 @@ func (c *losses) add(v *view) {
 
 // claim says why the record has to be there.
 func (c *losses) claim(v *view) string {
-	s := c.values.states[v.value]
+	s := c.values.state(v.value)
 	switch {
 	case s.rank() == rankOK && v.Txn != 0:
 		return "committed with transaction " + c.h.Header.TxnName(v.Txn)

@@ -54,7 +54,7 @@ func (c *outputs) add(v *view) {
 // committed tells whether an output is in the log, or where that was not read to its end, whether a reader of committed
 // records got it.
 func (c *outputs) committed(v *view) bool {
-	s := c.values.states[v.value]
+	s := c.values.state(v.value)
 	if s.rank() == rankFailed {
 		return false
 	}
@@ -81,7 +81,7 @@ func (c *outputs) unanswered(partition int32) {
 	last := int64(history.Unknown)
 	p.offsets.each(0, math.MaxInt64, func(offset int64, entry uint32) bool {
 		standing := c.standing(place{partition, offset}, entry, true)
-		at := slices.IndexFunc(standing, func(i index) bool { return c.values.states[i].inLog(p) })
+		at := slices.IndexFunc(standing, func(i index) bool { return c.values.state(i).inLog(p) })
 		if at < 0 {
 			return true
 		}

@@ -196,14 +196,14 @@ func (c *polls) leftOut(v *view, next, got int64, inside bool) bool {
 // got tells whether a group has had a record all the same: handled it, or where no handling is recorded, polled it.
 func (c *polls) got(g *group, p int32, offset int64, i index) bool {
 	if g.any {
-		return g.effects.get(int64(i)) != 0
+		return g.effects.get(i) != 0
 	}
 	return g.seen[p].has(offset)
 }
 
 // ownSend finds a transaction that reads what it has itself sent and not yet committed: precommitted-read.
 func (c *polls) ownSend(v *view, k int) {
-	x := c.txns.byName[txnName{v.Client, v.Txn}]
+	x := c.txns.named(v.Client, v.Txn)
 	if x == nil {
 		return
 	}

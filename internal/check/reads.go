@@ -26,7 +26,7 @@ func (c *reads) add(v *view) {
 				return c.witness(v.Partition, r.Offset, i, v.Call, v.Return, "%s read a record whose checksum is wrong", c.client(v.Client))
 			})
 		}
-		if c.values.states[i]&(sent|implied) == 0 && r.Flags&history.Corrupt == 0 && !c.maySend(i) && first(c.met[1], v, r.Offset) {
+		if c.values.state(i)&(sent|implied) == 0 && r.Flags&history.Corrupt == 0 && !c.maySend(i) && first(c.met[1], v, r.Offset) {
 			c.foreign.hit(func() Witness {
 				return c.witness(v.Partition, r.Offset, i, v.Call, v.Return, "%s read a record that nobody sent", c.client(v.Client))
 			})
@@ -41,7 +41,8 @@ func (c *reads) maySend(i index) bool {
 	if c.values.nobody(i) || s.closed || c.values.value(i).Seq <= s.highest {
 		return false
 	}
-	c.values.states[i] |= implied | rankIndeterminate
+	c.values.mark(i, implied)
+	c.values.raise(i, rankIndeterminate)
 	return true
 }
 

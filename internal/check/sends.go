@@ -51,7 +51,7 @@ func (c *sendOrder) scan(partition int32) {
 			return true
 		}
 		i := standing[0]
-		s := c.values.states[i]
+		s := c.values.state(i)
 		if s&resent != 0 || s&sent == 0 || whole && !s.inLog(p) {
 			return true
 		}

@@ -15,11 +15,11 @@ func (c *torn) add(*view)             {}
 func (c *torn) found() []tally {
 	c.parts.anomaly = tornTransaction
 	if c.allComplete() {
-		for _, x := range c.txns.list {
+		c.txns.each(func(x *txn) {
 			if x.outcome != rankFailed {
 				c.look(x)
 			}
-		}
+		})
 	}
 	return []tally{c.parts}
 }
@@ -29,7 +29,7 @@ func (c *torn) look(x *txn) {
 	var seen, unseen uint64
 	var missing index
 	x.each(func(i index) {
-		if c.values.states[i].inLog(nil) {
+		if c.values.state(i).inLog(nil) {
 			seen++
 			return
 		}

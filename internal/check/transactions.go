@@ -44,6 +44,16 @@ func (t *transactions) open(op *history.Op) *txn {
 	return x
 }
 
+// named finds a client's transaction, nil where there is none.
+func (t *transactions) named(client int32, id uint64) *txn { return t.byName[txnName{client, id}] }
+
+// each calls f for all transactions, in the order in which they were met.
+func (t *transactions) each(f func(*txn)) {
+	for _, x := range t.list {
+		f(x)
+	}
+}
+
 // member enters a send that is not certainly out of the log.
 func (t *transactions) member(l *ledger, op *history.Op, i index) {
 	x := t.open(op)
@@ -93,7 +103,7 @@ func (t *transactions) close(l *ledger, op *history.Op) {
 
 // apply makes the outcome that of the members. Offsets of an indeterminate transaction count once it is proven.
 func (x *txn) apply(l *ledger) {
-	x.each(func(i index) { l.rank(i, x.outcome) })
+	x.each(func(i index) { l.values.raise(i, x.outcome) })
 	for _, c := range x.commits {
 		c.apply(x.outcome)
 	}
@@ -124,11 +134,11 @@ func (t *transactions) settle(l *ledger) {
 			continue
 		}
 		seen := false
-		x.each(func(i index) { seen = seen || l.values.states[i]&proof != 0 })
+		x.each(func(i index) { seen = seen || l.values.state(i)&proof != 0 })
 		if !seen {
 			continue
 		}
-		x.each(func(i index) { l.values.states[i] |= proven })
+		x.each(func(i index) { l.values.mark(i, proven) })
 		for _, c := range x.claims {
 			l.place(c)
 		}

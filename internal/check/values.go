@@ -99,6 +99,19 @@ func (v *values) session(producer, number int32) *session {
 	return s
 }
 
+// state is what is known of a value.
+func (v *values) state(i index) state { return v.states[i] }
+
+// mark adds to what is known of a value, whose rank stays as it is.
+func (v *values) mark(i index, bits state) { v.states[i] |= bits }
+
+// raise lifts the rank of a value's sends to at least that: what may have committed may have, whatever another attempt says.
+func (v *values) raise(i index, rank state) {
+	if s := v.states[i]; rank > s.rank() {
+		v.states[i] = s&^rankMask | rank
+	}
+}
+
 // index numbers a value, the same at each call. A sequence below zero is nobody's.
 func (v *values) index(value history.Value) index {
 	if value.Producer < 0 || value.Seq < 0 {
@@ -115,6 +128,13 @@ func (v *values) index(value history.Value) index {
 		*b = uint32(len(v.blocks))
 	}
 	return (*b-1)<<blockBits | index(value.Seq&(blockSize-1))
+}
+
+// each calls f for what is known of each number, used or not.
+func (v *values) each(f func(index, state)) {
+	for i, s := range v.states {
+		f(index(i), s)
+	}
 }
 
 // value is the value that has a number.
