@@ -82,8 +82,9 @@ func judgeApart(t *testing.T, run longRun) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	n := float64(run.records)
-	t.Logf("judged in %.2f s: %.0f ns a record; resident %.0f MiB: %.2f bytes a record",
-		got.Took.Seconds(), float64(got.Took.Nanoseconds())/n, float64(got.Resident)/(1<<20), float64(got.Resident)/n)
+	cpu := c.ProcessState.UserTime() + c.ProcessState.SystemTime()
+	t.Logf("judged in %.2f s: %.0f ns a record, %.0f on the processors; resident %.0f MiB: %.2f bytes a record",
+		got.Took.Seconds(), float64(got.Took.Nanoseconds())/n, float64(cpu.Nanoseconds())/n, float64(got.Resident)/(1<<20), float64(got.Resident)/n)
 }
 
 func reportJudging(t *testing.T, dir string) {

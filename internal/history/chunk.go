@@ -81,7 +81,12 @@ type chunks struct {
 	at     int64 // where the next chunk begins
 	stored []byte
 	raw    []byte
-	zstd   *zstd.Decoder
+	packs  *zstd.Decoder
+}
+
+// newUnpacker makes what decompresses chunks, of several logs at once if need be. It is to be closed.
+func newUnpacker() (*zstd.Decoder, error) {
+	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(maxChunk))
 }
 
 // errDamaged says that one chunk cannot be used but the next one can be looked for.
@@ -131,25 +136,12 @@ func (c *chunks) unpack(h chunkHead) ([]byte, error) {
 	if h.coding == plain {
 		return c.stored, nil
 	}
-	if c.zstd == nil {
-		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(maxChunk))
-		if err != nil {
-			return nil, err
-		}
-		c.zstd = d
-	}
-	raw, err := c.zstd.DecodeAll(c.stored, c.raw[:0])
+	raw, err := c.packs.DecodeAll(c.stored, c.raw[:0])
 	if err != nil || len(raw) != int(h.raw) {
 		return nil, errDamaged{fmt.Sprintf("chunk of %d operations does not decompress: %v", h.count, err)}
 	}
 	c.raw = raw
 	return raw, nil
-}
-
-func (c *chunks) close() {
-	if c.zstd != nil {
-		c.zstd.Close()
-	}
 }
 
 func grow(b []byte, n int) []byte {

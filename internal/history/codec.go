@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Bounds of one operation, kept by the writer and checked by the reader, so that no log can make it allocate much.
@@ -471,43 +472,78 @@ func (d *decoder) other(op *Op) {
 func (d *decoder) records(op *Op) {
 	n := d.count()
 	position := &d.readOffset[partitionSlot(op.Partition)]
-	for ; n > 0 && d.err == nil; n-- {
-		op.Records = append(op.Records, d.record(position))
+	op.Records = slices.Grow(op.Records, n)[:n]
+	for i := range op.Records {
+		if d.record(&op.Records[i], position); d.err != nil {
+			return
+		}
 	}
 }
 
-func (d *decoder) record(position *int64) Record {
-	bits := d.byte()
-	r := Record{Offset: *position, Value: NoValue, Intended: Unknown}
+// record is where a judge spends its time: it takes its numbers off a slice of its own.
+func (d *decoder) record(r *Record, position *int64) {
+	if len(d.buf) == 0 {
+		d.fail(errShort)
+		return
+	}
+	bits, b := d.buf[0], d.buf[1:]
+	*r = Record{Offset: *position, Epoch: d.epoch, Value: NoValue, Intended: Unknown}
 	if bits&nextOffset == 0 {
-		r.Offset = d.delta(*position)
+		r.Offset, b = takeDelta(b, *position)
 	}
 	*position = r.Offset + 1
+	if bits&sameEpoch == 0 || bits&hasFlags != 0 || bits&noValue == 0 && bits&sameSession == 0 {
+		d.buf = b
+		d.rare(r, bits)
+		b = d.buf
+	}
+	slot := sessionSlot(NoValue)
+	if bits&noValue == 0 {
+		r.Value.Producer, r.Value.Session = d.reader.Producer, d.reader.Session
+		slot = sessionSlot(r.Value)
+		r.Value.Seq = d.seq[slot]
+		if bits&nextSeq == 0 {
+			r.Value.Seq, b = takeDelta(b, d.seq[slot])
+		}
+		d.seq[slot] = r.Value.Seq + 1
+		d.reader.Seq = r.Value.Seq
+	}
+	if bits&recordIntended != 0 {
+		r.Intended, b = takeDelta(b, d.readIntended[slot])
+		d.readIntended[slot] = r.Intended
+	}
+	if d.buf = b; b == nil {
+		d.fail(errShort)
+	}
+}
+
+// rare takes what most records share with the one before.
+func (d *decoder) rare(r *Record, bits byte) {
 	if bits&sameEpoch == 0 {
 		d.epoch = d.delta32(d.epoch)
+		r.Epoch = d.epoch
 	}
-	r.Epoch = d.epoch
 	if bits&hasFlags != 0 {
 		r.Flags = Flags(d.byte())
 	}
-	if bits&noValue == 0 {
-		r.Value = d.reader
-		if bits&sameSession == 0 {
-			r.Value.Producer = d.delta32(d.reader.Producer)
-			r.Value.Session = d.delta32(d.reader.Session)
-		}
-		slot := sessionSlot(r.Value)
-		r.Value.Seq = d.seq[slot]
-		if bits&nextSeq == 0 {
-			r.Value.Seq = d.delta(d.seq[slot])
-		}
-		d.seq[slot] = r.Value.Seq + 1
-		d.reader = r.Value
+	if bits&noValue == 0 && bits&sameSession == 0 {
+		d.reader.Producer = d.delta32(d.reader.Producer)
+		d.reader.Session = d.delta32(d.reader.Session)
 	}
-	if bits&recordIntended != 0 {
-		slot := sessionSlot(r.Value)
-		d.readIntended[slot] = d.delta(d.readIntended[slot])
-		r.Intended = d.readIntended[slot]
+}
+
+// takeDelta cuts a difference off b and adds it to a. What is left is nil if there was none.
+func takeDelta(b []byte, a int64) (int64, []byte) {
+	u, n := uint64(0), 0
+	switch {
+	case len(b) > 0 && b[0] < 0x80:
+		u, n = uint64(b[0]), 1
+	case len(b) > 1 && b[1] < 0x80:
+		u, n = uint64(b[0]&0x7f)|uint64(b[1])<<7, 2
+	default:
+		if u, n = binary.Uvarint(b); n <= 0 {
+			return 0, nil
+		}
 	}
-	return r
+	return int64(uint64(a) + uint64(int64(u>>1)^-int64(u&1))), b[n:]
 }

@@ -8,9 +8,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Tear is a place where a log could not be read as it was written. It is reported, never hidden.
@@ -59,8 +61,13 @@ func Open(dir string) (*History, error) {
 	}
 	slices.Sort(files)
 	h := &History{}
-	for _, file := range files {
-		if err := h.add(fileSource(file)); err != nil {
+	logs, problems := examineAll(files)
+	for i, file := range files {
+		err := problems[i]
+		if err == nil {
+			err = h.add(logs[i])
+		}
+		if err != nil {
 			return nil, fmt.Errorf("open history %s: %w", file, err)
 		}
 	}
@@ -91,44 +98,64 @@ func memorySource(name string, log []byte) source {
 	}}
 }
 
-// add checks one log and makes it part of the history.
-func (h *History) add(s source) error {
-	r, size, done, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer done()
-	session := Session{File: filepath.Base(s.name)}
-	s.client = int32(len(h.Header.Clients))
-	tear := func(at int64, tail bool, format string, args ...any) {
-		h.Tears = append(h.Tears, Tear{session.File, at, fmt.Sprintf(format, args...), s.client, tail})
-	}
-	c := &chunks{r: r, size: size}
-	defer c.close()
-	header, err := readHeader(c)
-	switch {
-	case errors.Is(err, errTorn), errors.Is(err, io.EOF):
-		tear(0, true, "ends before its header")
-		header.Self = clientOf(session.File)
-	case err != nil:
-		return err
-	default:
-		if err := h.merge(header); err != nil {
-			return err
-		}
-		if err := h.verify(c, &session, tear); err != nil {
-			return err
-		}
-		h.sources = append(h.sources, s)
-	}
-	h.Header.Clients = append(h.Header.Clients, header.Self)
-	h.Sessions = append(h.Sessions, session)
-	return nil
+// examined is what a look through one log tells.
+type examined struct {
+	source  source
+	header  Header
+	lost    bool // no header, and so no operation, can be read
+	session Session
+	tears   []Tear
 }
 
-// verify walks the chunks after the header.
-func (h *History) verify(c *chunks, session *Session, tear func(int64, bool, string, ...any)) error {
-	lost := false
+// examineAll looks through logs, some at once.
+func examineAll(files []string) ([]*examined, []error) {
+	logs, problems := make([]*examined, len(files)), make([]error, len(files))
+	turn := make(chan struct{}, runtime.GOMAXPROCS(0))
+	var all sync.WaitGroup
+	for i, file := range files {
+		turn <- struct{}{}
+		all.Go(func() {
+			logs[i], problems[i] = fileSource(file).examine()
+			<-turn
+		})
+	}
+	all.Wait()
+	return logs, problems
+}
+
+// examine walks through the chunks of one log.
+func (s source) examine() (*examined, error) {
+	r, size, done, err := s.open()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	packs, err := newUnpacker()
+	if err != nil {
+		return nil, err
+	}
+	defer packs.Close()
+	x := &examined{source: s, session: Session{File: filepath.Base(s.name)}}
+	c := &chunks{r: r, size: size, packs: packs}
+	x.header, err = readHeader(c)
+	if errors.Is(err, errTorn) || errors.Is(err, io.EOF) {
+		x.tear(0, true, "ends before its header")
+		x.header.Self, x.lost = clientOf(x.session.File), true
+		return x, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return x, x.walk(c)
+}
+
+func (x *examined) tear(at int64, tail bool, format string, args ...any) {
+	x.tears = append(x.tears, Tear{File: x.session.File, Offset: at, Reason: fmt.Sprintf(format, args...), Tail: tail})
+}
+
+// walk looks at the chunks after the header.
+func (x *examined) walk(c *chunks) error {
+	session, lost := &x.session, false
 	for {
 		at := c.at
 		head, raw, err := c.next()
@@ -137,27 +164,46 @@ func (h *History) verify(c *chunks, session *Session, tear func(int64, bool, str
 		case err == io.EOF:
 			return nil
 		case errors.Is(err, errTorn):
-			tear(at, true, "%v", err)
+			x.tear(at, true, "%v", err)
 			return nil
 		case errors.Is(err, errBroken):
-			tear(at, false, "%v; the rest of the log is not read", err)
+			x.tear(at, false, "%v; the rest of the log is not read", err)
 			return nil
 		case errors.As(err, &damaged):
 			lost = true
-			tear(at, false, "%v", err)
+			x.tear(at, false, "%v", err)
 		case err != nil:
 			return err
 		case session.Closed || head.kind == headerChunk:
-			tear(at, false, "a chunk that does not belong here")
+			x.tear(at, false, "a chunk that does not belong here")
 		case head.kind == endChunk:
 			session.Closed = true
 			if total, _ := binary.Uvarint(raw); total != session.Ops && !lost {
-				tear(at, false, "%d operations where %d were written", session.Ops, total)
+				x.tear(at, false, "%d operations where %d were written", session.Ops, total)
 			}
 		default:
 			session.Ops += uint64(head.count)
 		}
 	}
+}
+
+// add makes a log part of the history.
+func (h *History) add(x *examined) error {
+	client := int32(len(h.Header.Clients))
+	if !x.lost {
+		if err := h.merge(x.header); err != nil {
+			return err
+		}
+		x.source.client = client
+		h.sources = append(h.sources, x.source)
+	}
+	for _, t := range x.tears {
+		t.Client = client
+		h.Tears = append(h.Tears, t)
+	}
+	h.Header.Clients = append(h.Header.Clients, x.header.Self)
+	h.Sessions = append(h.Sessions, x.session)
+	return nil
 }
 
 // readHeader leaves c behind the header.
