@@ -27,6 +27,7 @@ type Injection struct {
 	fences    map[victim]uint64 // the workers' counters of having been fenced
 	filtering *filtering
 	bit       bool     // as Inject saw it
+	past      bool     // a later one has hit a victim of its: what the cluster shows from then on is not its doing alone
 	seen      Evidence // in order of time
 }
 
@@ -159,6 +160,8 @@ func (in *Injection) struck() {
 	if in.rec.At == 0 {
 		in.rec.At = in.Now()
 	}
+	in.run.keep(in)
+	in.run.succeed(in)
 	in.run.mu.Unlock()
 	in.run.poke()
 	in.run.tell()
@@ -220,6 +223,7 @@ func capped(lines []string) []string {
 func (in *Injection) failed(err error) {
 	in.run.mu.Lock()
 	in.rec.Error = errors.Join(asError(in.rec.Error), err).Error()
+	in.run.keep(in)
 	in.run.mu.Unlock()
 	in.run.tell()
 }

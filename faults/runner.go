@@ -31,8 +31,11 @@ type runner struct {
 	telling sync.Mutex    // one call of live at a time
 	saving  sync.Mutex    // one journal at a time
 
+	turns turns
+
 	mu         sync.Mutex
-	injections []*Injection // in the order of the records
+	injections []*Injection
+	recorded   []*Injection // those that were injected or could not be, in the order in which that was known
 	pending    []pending    // not healed yet, in the order of the changes
 	names      map[string]aimed
 	seen       view
@@ -226,15 +229,30 @@ func (r *runner) plan(name, asked string) *Injection {
 	return in
 }
 
+// keep puts an injection among the records. It is called with the lock held.
+func (r *runner) keep(in *Injection) {
+	if !slices.Contains(r.recorded, in) {
+		r.recorded = append(r.recorded, in)
+	}
+}
+
+// succeed ends the watch over earlier injections that are healed and had a victim in common with this one: what the
+// cluster shows of the victim from now on is this one's doing. It is called with the lock held.
+func (r *runner) succeed(in *Injection) {
+	for _, old := range r.injections {
+		if old != in && old.rec.Healed != nil && slices.ContainsFunc(old.victims, func(v victim) bool { return slices.Contains(in.victims, v) }) {
+			old.past = true
+		}
+	}
+}
+
 // records of every fault that was injected, or could not be.
 func (r *runner) records() []rundir.Fault {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var list []rundir.Fault
-	for _, in := range r.injections {
-		if in.rec.At != 0 || in.rec.Error != "" {
-			list = append(list, in.record())
-		}
+	for _, in := range r.recorded {
+		list = append(list, in.record())
 	}
 	return list
 }
@@ -272,7 +290,7 @@ func (r *runner) hurting() bool {
 // unsettled says what the cluster has not got over yet, "" for nothing. It is called with the lock held.
 func (r *runner) unsettled() string {
 	for _, in := range r.injections {
-		if in.rec.At == 0 || in.rec.Error != "" {
+		if in.rec.At == 0 || in.rec.Error != "" || in.past {
 			continue
 		}
 		if in.mustMove() {

@@ -32,6 +32,7 @@ func RunTimeline(ctx context.Context, env Env, list []scenarios.Fault, rng *rand
 		var playing sync.WaitGroup
 		for _, f := range list {
 			in := r.plan(f.Action, f.Target.String())
+			in.rec.Drawn = f.Drawn
 			draw := rand.New(rand.NewSource(rng.Int63())) // its own, so that victims do not depend on who comes first
 			playing.Go(func() { r.play(ctx, loading, in, f, draw, start) })
 		}
@@ -48,6 +49,12 @@ var errLoadOver = errors.New("the load is over")
 // play is one fault's life until the end of the load; what is not healed by then is healed with the rest.
 func (r *runner) play(ctx, loading context.Context, in *Injection, f scenarios.Fault, rng *rand.Rand, start int64) {
 	err := r.awaitTrigger(loading, f.At, start)
+	if err == nil && f.Drawn {
+		turn := r.turns.of(roleOf(f.Target)) // kept until the fault is healed
+		turn.Lock()
+		defer turn.Unlock()
+		err = r.awaitWhole(loading, roleOf(f.Target))
+	}
 	if err != nil {
 		err = fmt.Errorf("never injected: %w", err)
 	} else {

@@ -121,8 +121,8 @@ func TestFaultsStrikeInOrderAndHealLastFirst(t *testing.T) {
 	if f.done() != want {
 		t.Errorf("done:\n%s\nwant:\n%s", f.done(), want)
 	}
-	if got[0].Target != "broker 3" || got[1].Target != "broker 2" || got[2].Target != "producer 0" {
-		t.Errorf("records are not in the scenario's order: %+v", got)
+	if got[0].Target != "broker 2" || got[1].Target != "producer 0" || got[2].Target != "broker 3" {
+		t.Errorf("records are not in the order in which the faults struck: %+v", got)
 	}
 }
 

@@ -198,7 +198,7 @@ const maxLines = 40
 // observe takes the changes that concern the injection, and whatever its filter and its workers show. It is called
 // with the runner's lock held and tells whether there was any.
 func (in *Injection) observe(list []change) bool {
-	if in.rec.At == 0 {
+	if in.rec.At == 0 || in.past {
 		return false
 	}
 	was := in.fingerprint()

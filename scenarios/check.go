@@ -18,8 +18,9 @@ type checker struct {
 
 // say reports a contradiction at the path, unless something about that path is wrong already.
 func (c *checker) say(path, hint, format string, args ...any) {
-	if !c.broken(path) {
-		c.problems = append(c.problems, c.locate(path).problem(path, hint, fmt.Sprintf(format, args...)))
+	p := c.locate(path).problem(path, hint, fmt.Sprintf(format, args...))
+	if !c.broken(path) && !slices.Contains(c.problems, p) {
+		c.problems = append(c.problems, p)
 	}
 }
 
@@ -33,6 +34,7 @@ func (c *checker) contradictions() {
 	c.consumerFits()
 	c.processorFits()
 	c.faultTimes()
+	c.seriesFit()
 	c.targetsExist()
 	c.conditionsFit()
 	c.stepOrder()

@@ -243,10 +243,16 @@ func (p Processor) yaml() document {
 }
 
 func (f Fault) yaml() document {
+	if f.Series != nil {
+		return f.Series.yaml()
+	}
 	m := document{{Key: "at", Value: f.At.brief()}, {Key: f.Action, Value: f.Target.String()}}
 	m.duration("for", f.For)
 	if f.Count > 0 {
 		m.add("count", f.Count)
+	}
+	if f.Drawn {
+		m.add("drawn", true)
 	}
 	return m
 }

@@ -73,7 +73,12 @@ func (s *Scenario) instances(role string) int {
 // targets of faults and steps, by their paths, with the verb that is done to them.
 func (s *Scenario) targets(visit func(path, verb string, t *Target)) {
 	for i := range s.Faults {
-		visit(faultPath(i)+"."+s.Faults[i].Action, s.Faults[i].Action, &s.Faults[i].Target)
+		f := &s.Faults[i]
+		if f.Series != nil {
+			s.seriesTargets(faultPath(i), f.Series, visit)
+			continue
+		}
+		visit(faultPath(i)+"."+f.Action, f.Action, &f.Target)
 	}
 	for i := range s.Steps {
 		visit(stepPath(i)+"."+s.Steps[i].Do, s.Steps[i].Do, &s.Steps[i].Target)

@@ -27,7 +27,8 @@ type Plan []Run
 const mostRuns = 10_000
 
 // NewPlan makes the plan of a scenario. A seed of 0 is drawn. The first repeat has the scenario's own seed, the others
-// seeds that follow from it; all cells of one repeat share it, so that they differ in their settings alone.
+// seeds that follow from it; all cells of one repeat share it, so that they differ in their settings alone. Random series
+// of faults are written out, by the run's seed.
 //
 // A cell whose settings promise less than the scenario's guarantee is not judged by it, but measured: its anomalies are
 // reported, and its notes say why.
@@ -51,6 +52,7 @@ func NewPlan(s Scenario) (Plan, error) {
 			}
 			run.Repeat, run.Seed = repeat, repeatSeed(seed, repeat)
 			run.Scenario.Seed = run.Seed
+			run.Scenario = run.Scenario.expanded(run.Seed)
 			plan = append(plan, run)
 		}
 	}

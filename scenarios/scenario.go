@@ -151,6 +151,8 @@ type Fault struct {
 	Target Target
 	For    time.Duration // 0: until the load ends
 	Count  int           // refuse-produce, cut-acks: how many requests, 0: all
+	Drawn  bool          // one of a random series: it waits until nobody else of its kind is hurt or still recovering
+	Series *Series       // a random series instead, until a plan writes it out; nil: this one fault
 	Pos    Pos
 }
 

@@ -273,8 +273,12 @@ func faultSchema() schema {
 		if slices.Contains(v.beside, "count") {
 			properties["count"] = whole("requests; left out: all", 1)
 		}
+		if v.object == toAnyone {
+			properties["drawn"] = truth("one of a random series, written out: it waits until nobody else of its kind is hurt or still recovering")
+		}
 		branches = append(branches, objectOf("", properties, v.name, "at"))
 	}
+	branches = append(branches, seriesSchema())
 	return schema{"oneOf": branches}
 }
 

@@ -62,6 +62,9 @@ func (d *decoder) verbIn(n *node, path string, known map[string]verb) (verb, boo
 			names = append(names, v.name)
 		}
 	}
+	if _, steps := known["wait"]; !steps {
+		names = append(names, randomKey)
+	}
 	for _, e := range n.entries {
 		if _, ok := known[e.key]; ok && !slices.Contains(given, e.key) {
 			if given = append(given, e.key); len(given) == 2 {
@@ -97,6 +100,10 @@ func (d *decoder) faults(to *[]Fault) reader {
 
 func (d *decoder) fault(n *node, path string) Fault {
 	f := Fault{Pos: n.Pos}
+	if n.shape == aMapping && n.get(randomKey) != nil {
+		f.Series = d.series(n, path)
+		return f
+	}
 	v, ok := d.verbIn(n, path, verbsFor(true))
 	if !ok {
 		return f
@@ -109,6 +116,9 @@ func (d *decoder) fault(n *node, path string) Fault {
 	}
 	if v.object == toTopics {
 		known["count"] = d.integer(&f.Count, 1)
+	}
+	if v.object == toAnyone {
+		known["drawn"] = d.truth(&f.Drawn)
 	}
 	if v.object == toAll {
 		delete(known, "for")

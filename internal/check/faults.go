@@ -303,14 +303,18 @@ func (t *trial) faultReasons() []string {
 		if f.Error != "" {
 			list = append(list, fmt.Sprintf("%s: %s", name, f.Error))
 		}
+		defended = defended || len(judged.Protection)+len(f.Protection)+len(counted(f)) > 0
+		if f.Drawn {
+			continue // asked of all that are drawn together
+		}
 		if !f.Bit {
 			list = append(list, fmt.Sprintf("%s did not bite: nothing in the cluster or the system shows it", name))
 		}
 		if *judged.AtRisk == 0 {
 			list = append(list, fmt.Sprintf("nothing was at risk while %s lasted", name))
 		}
-		defended = defended || len(judged.Protection)+len(f.Protection)+len(counted(f)) > 0
 	}
+	list = append(list, t.drawn().reasons()...)
 	if !defended {
 		list = append(list, "nothing shows that the promise was defended: no acknowledgement was held back, refused, retried or left open, no record delivered again, nobody fenced")
 	}

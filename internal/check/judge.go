@@ -336,6 +336,7 @@ func (t *trial) warnings() []string {
 	for _, tear := range t.h.Tears {
 		list = append(list, fmt.Sprintf("%s is torn at byte %d: %s", tear.File, tear.Offset, tear.Reason))
 	}
+	list = append(list, t.drawn().warnings()...)
 	// Aborted transactions whose records were stored put a reader to the test as a fault does.
 	if t.run.recorded && t.run.guarantee != "" && len(t.run.meta.Faults) == 0 && t.ledger.hidden == 0 {
 		list = append(list, "no fault was injected: the promise was not put to the test")

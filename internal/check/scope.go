@@ -41,7 +41,12 @@ func (t *trial) cluster() string {
 func (t *trial) exercised() string {
 	var faults []string
 	for _, f := range t.run.meta.Faults {
-		faults = append(faults, faultLabel(f.Name, f.Target))
+		if !f.Drawn {
+			faults = append(faults, faultLabel(f.Name, f.Target))
+		}
+	}
+	for _, k := range t.drawn().kinds {
+		faults = append(faults, fmt.Sprintf("%d drawn of %s", k.times, k.name))
 	}
 	what := "no faults"
 	if len(faults) > 0 {

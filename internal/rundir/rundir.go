@@ -138,6 +138,7 @@ type Fault struct {
 	// Partitions that it could hurt, logical; empty: all.
 	Partitions []string `json:"partitions,omitempty"`
 	Error      string   `json:"error,omitempty"`
+	Drawn      bool     `json:"drawn,omitempty"` // one of a random series
 }
 
 // Worker is one session of one client. Its log is history/<Name>.<Session>.log.
