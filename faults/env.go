@@ -68,6 +68,7 @@ type Workers interface {
 type Evidence struct {
 	Bit        bool
 	Lines      []string
+	At         []int64 // ns on the run's clock, when each of the first lines was seen
 	Protection []string
 	Partitions []string
 }
@@ -75,6 +76,9 @@ type Evidence struct {
 // Into adds the evidence to a fault's record.
 func (e Evidence) Into(f *rundir.Fault) {
 	f.Bit = f.Bit || e.Bit
+	if len(f.EvidenceAt) == len(f.Evidence) {
+		f.EvidenceAt = append(f.EvidenceAt, e.At...)
+	}
 	f.Evidence = append(f.Evidence, e.Lines...)
 	f.Protection = append(f.Protection, e.Protection...)
 	f.Partitions = append(f.Partitions, e.Partitions...)

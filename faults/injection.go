@@ -151,7 +151,13 @@ func (in *Injection) shown(victims []victim, state string, pids map[victim]int) 
 func (in *Injection) see(format string, args ...any) {
 	in.run.mu.Lock()
 	defer in.run.mu.Unlock()
-	in.seen.Lines = append(in.seen.Lines, fmt.Sprintf(format, args...))
+	in.line(fmt.Sprintf(format, args...))
+}
+
+// line adds a line of evidence, with the runner's lock held.
+func (in *Injection) line(text string) {
+	in.seen.Lines = append(in.seen.Lines, text)
+	in.seen.At = append(in.seen.At, in.Now())
 }
 
 // struck notes the moment in which the fault begins.
@@ -183,7 +189,7 @@ func (in *Injection) heal(ctx context.Context, wanted func(Undo) bool) error {
 
 // evidence so far, in order of time; what a filter caught comes last, as it counts it anew each time.
 func (in *Injection) evidence() Evidence {
-	e := Evidence{Bit: in.bit, Lines: slices.Clone(in.seen.Lines), Protection: slices.Clone(in.seen.Protection)}
+	e := Evidence{Bit: in.bit, Lines: slices.Clone(in.seen.Lines), At: slices.Clone(in.seen.At), Protection: slices.Clone(in.seen.Protection)}
 	if in.filtering != nil {
 		caught := in.filtering.caught(in.run.logical)
 		e.Bit = caught.Bit
@@ -208,6 +214,7 @@ func (in *Injection) record() rundir.Fault {
 		e.Lines = append(e.Lines, fmt.Sprintf("the leader of %s was not seen to move", partitionName(in.leads[0])))
 	}
 	e.Lines, e.Protection = capped(e.Lines), capped(e.Protection)
+	e.At = e.At[:min(len(e.At), maxLines)]
 	e.Into(&rec)
 	return rec
 }

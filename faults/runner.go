@@ -154,7 +154,7 @@ func (r *runner) healed(p pending) {
 	if p.undo.Do == undoStart || p.undo.Do == undoResume {
 		v := p.undo.victim()
 		if state, pid, err := (hands{r.env}).state(v); err == nil {
-			in.seen.Lines = append(in.seen.Lines, fmt.Sprintf("%s is %s again%s", r.name(v), state, asProcess(pid)))
+			in.line(fmt.Sprintf("%s is %s again%s", r.name(v), state, asProcess(pid)))
 		}
 	}
 	if !slices.ContainsFunc(r.pending, func(p pending) bool { return p.by == in }) && in.rec.At != 0 {

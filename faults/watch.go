@@ -225,7 +225,7 @@ func (in *Injection) take(c change) {
 	if !lost && !gained && !member {
 		return
 	}
-	in.seen.Lines = append(in.seen.Lines, c.text)
+	in.line(c.text)
 	if c.protects != "" && !slices.Contains(in.seen.Protection, c.protects) {
 		in.seen.Protection = append(in.seen.Protection, c.protects)
 	}

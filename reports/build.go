@@ -2,6 +2,7 @@ package reports
 
 import (
 	"slices"
+	"time"
 
 	"github.com/kbench/kbench/internal/check"
 	"github.com/kbench/kbench/internal/rundir"
@@ -15,7 +16,7 @@ func Build(m rundir.Meta, j check.Judgement, f stats.Figures) Document {
 		Version: 1, Scenario: m.Scenario, Cell: orEmptyMap(m.Cell), Repeat: m.Repeat, Seed: m.Seed,
 		AsExpected: j.AsExpected, Verdict: judged.Verdict, Guarantee: judged.Guarantee,
 		Cluster: cluster(m.Cluster), Client: libraries(m.Client), Machine: machine(m.Machine),
-		Counts: judged.Counts, Findings: judged.Findings, Faults: faults(m, j, f),
+		Counts: judged.Counts, Findings: judged.Findings, Faults: faults(m, j, f), Sensitivity: judged.Sensitivity,
 		Latency: latencies(f), Throughput: throughput(f.Throughput),
 		Warnings: union(union(m.Warnings, judged.Warnings), f.Warnings),
 	}
@@ -34,8 +35,11 @@ func Judge(j check.Judgement, start int64) Judged {
 			Name: known(j.Guarantee), Expected: known(j.Expected), Verdict: j.Verdict.String(), Scope: j.Scope, Reasons: orEmpty(j.Reasons),
 		},
 		Counts:   counts(j),
-		Findings: []Finding{},
+		Findings: []Finding{}, Faults: []JudgedFault{}, Sensitivity: sensitivity(j.AtRisk),
 		Warnings: orEmpty(j.Warnings),
+	}
+	for _, f := range j.Faults {
+		judged.Faults = append(judged.Faults, judgedFault(f, start))
 	}
 	for _, f := range j.Findings {
 		judged.Findings = append(judged.Findings, finding(f, start))
@@ -57,13 +61,44 @@ func counts(j check.Judgement) Counts {
 func finding(f check.Finding, start int64) Finding {
 	out := Finding{Anomaly: f.Anomaly, Decides: f.Decides, Count: f.Count, Checked: f.Checked, Witnesses: []Witness{}}
 	for _, w := range f.Witnesses {
-		witness := Witness{Partition: w.Partition, Offset: w.Offset, Value: w.Value, During: w.During, Detail: w.Detail}
+		witness := Witness{Partition: w.Partition, Offset: w.Offset, Value: w.Value, During: w.During, Detail: w.Detail, Operations: []Operation{}}
 		if w.At != nil {
 			witness.AtMs = ptrTo(toMs(*w.At - start))
+		}
+		for _, o := range w.Operations {
+			witness.Operations = append(witness.Operations, operation(o, start))
 		}
 		out.Witnesses = append(out.Witnesses, witness)
 	}
 	return out
+}
+
+func operation(o check.Operation, start int64) Operation {
+	ms := func(ns *int64) *float64 {
+		if ns == nil {
+			return nil
+		}
+		return ptrTo(float64(*ns-start) / float64(time.Millisecond))
+	}
+	return Operation{AtMs: ms(o.At), CallMs: ms(o.Call), Client: o.Client, Op: o.Op, Fault: o.Fault, Text: o.Text, Result: o.Result}
+}
+
+func judgedFault(f check.FaultJudgement, start int64) JudgedFault {
+	out := JudgedFault{
+		Name: f.Name, Target: f.Target, AtMs: toMs(f.From - start), Bit: f.Bit, Evidence: orEmpty(f.Evidence), Protection: orEmpty(f.Protection),
+		AtRisk: f.AtRisk, LossRateSeen95: f.LossRate95,
+	}
+	if f.Healed {
+		out.HealedMs = ptrTo(toMs(f.To - start))
+	}
+	return out
+}
+
+func sensitivity(atRisk *uint64) Sensitivity {
+	if atRisk == nil {
+		return Sensitivity{}
+	}
+	return Sensitivity{atRisk, check.LossRate95(*atRisk)}
 }
 
 func faults(m rundir.Meta, j check.Judgement, f stats.Figures) []Fault {
@@ -76,7 +111,7 @@ func faults(m rundir.Meta, j check.Judgement, f stats.Figures) []Fault {
 		one := fault(happened, m.Clock.MeasureStart, cost)
 		if i < len(j.Faults) {
 			one.AtRisk, one.LossRateSeen95 = j.Faults[i].AtRisk, j.Faults[i].LossRate95
-			one.Protection = union(one.Protection, j.Faults[i].Protection)
+			one.Protection = orEmpty(union(one.Protection, j.Faults[i].Protection))
 		}
 		out = append(out, one)
 	}

@@ -13,41 +13,62 @@ import (
 // Document is the result document, version 1. Its schema is result.schema.json. What is not known is null.
 // Times are from the start of the measured part; those before it are negative.
 type Document struct {
-	Version    int               `json:"kbench_result"` // 1
-	Scenario   string            `json:"scenario"`
-	Cell       map[string]string `json:"cell"`
-	Repeat     int               `json:"repeat"`
-	Seed       int64             `json:"seed"`
-	AsExpected bool              `json:"as_expected"`
-	ExitCode   int               `json:"exit_code"`
-	Verdict    string            `json:"verdict"` // holds, violated, inconclusive, unjudged
-	Guarantee  Guarantee         `json:"guarantee"`
-	Cluster    Cluster           `json:"cluster"`
-	Client     Client            `json:"client"`
-	Machine    Machine           `json:"machine"`
-	Counts     Counts            `json:"counts"`
-	Findings   []Finding         `json:"findings"`
-	Faults     []Fault           `json:"faults"`
-	Latency    Latencies         `json:"latency"`
-	Throughput Throughput        `json:"throughput"`
-	Thresholds []Threshold       `json:"thresholds"`
-	Warnings   []string          `json:"warnings"`
+	Version     int               `json:"kbench_result"` // 1
+	Scenario    string            `json:"scenario"`
+	Cell        map[string]string `json:"cell"`
+	Repeat      int               `json:"repeat"`
+	Seed        int64             `json:"seed"`
+	AsExpected  bool              `json:"as_expected"`
+	ExitCode    int               `json:"exit_code"`
+	Verdict     string            `json:"verdict"` // holds, violated, inconclusive, unjudged
+	Guarantee   Guarantee         `json:"guarantee"`
+	Cluster     Cluster           `json:"cluster"`
+	Client      Client            `json:"client"`
+	Machine     Machine           `json:"machine"`
+	Counts      Counts            `json:"counts"`
+	Findings    []Finding         `json:"findings"`
+	Faults      []Fault           `json:"faults"`
+	Sensitivity Sensitivity       `json:"sensitivity"`
+	Latency     Latencies         `json:"latency"`
+	Throughput  Throughput        `json:"throughput"`
+	Thresholds  []Threshold       `json:"thresholds"`
+	Warnings    []string          `json:"warnings"`
 }
 
 // Judged is the part of a Document that `kbench check --json` prints, of any history.
 type Judged struct {
-	Verdict   string    `json:"verdict"`
-	Guarantee Guarantee `json:"guarantee"`
-	Counts    Counts    `json:"counts"`
-	Findings  []Finding `json:"findings"`
-	Warnings  []string  `json:"warnings"`
+	Verdict     string        `json:"verdict"`
+	Guarantee   Guarantee     `json:"guarantee"`
+	Counts      Counts        `json:"counts"`
+	Findings    []Finding     `json:"findings"`
+	Faults      []JudgedFault `json:"faults"`
+	Sensitivity Sensitivity   `json:"sensitivity"`
+	Warnings    []string      `json:"warnings"`
 }
 
 // Results is the document of several runs.
 type Results struct {
-	Version  int        `json:"kbench_results"` // 1
-	Results  []Document `json:"results"`
-	ExitCode int        `json:"exit_code"`
+	Version   int        `json:"kbench_results"` // 1
+	Results   []Document `json:"results"`
+	Scenarios []Repeats  `json:"scenarios"` // the runs of each scenario and cell, taken together
+	ExitCode  int        `json:"exit_code"`
+}
+
+// Repeats are the runs of one scenario and cell.
+type Repeats struct {
+	Scenario    string            `json:"scenario"`
+	Cell        map[string]string `json:"cell"`
+	Runs        int               `json:"runs"`
+	AsExpected  int               `json:"as_expected"`
+	Judged      int               `json:"judged"`      // that came to a verdict on faults
+	Sensitivity Sensitivity       `json:"sensitivity"` // over those
+}
+
+// Sensitivity says how rare a loss would have been seen: of so many records that some fault could have hurt, each counted
+// once, the least rate of loss that would have shown with 95% confidence.
+type Sensitivity struct {
+	AtRisk         *uint64  `json:"at_risk"`
+	LossRateSeen95 *float64 `json:"loss_rate_seen_95"`
 }
 
 // Guarantee that the run was judged by, null where it was only measured.
@@ -113,7 +134,21 @@ type Witness struct {
 	Value     string `json:"value"`
 	AtMs      *int64 `json:"at_ms"`
 	During    string `json:"during"` // the fault in whose window it falls, "" for none
-	Detail    string `json:"-"`      // what is wrong there, for the text
+	Detail    string `json:"detail"` // what is wrong there
+
+	// The few operations that together are the contradiction: sends in order of their calls, anything else of its end.
+	Operations []Operation `json:"operations"`
+}
+
+// Operation is one line of what a witness tells.
+type Operation struct {
+	AtMs   *float64 `json:"at_ms"`   // its end; of a fault, when it began, showed or was healed
+	CallMs *float64 `json:"call_ms"` // its call
+	Client string   `json:"client"`  // "" for none
+	Op     string   `json:"op"`      // as in a history; of a fault: fault, evidence, healed
+	Fault  *int     `json:"fault"`   // of a fault: its index in the document's faults
+	Text   string   `json:"text"`
+	Result string   `json:"result"` // what came of it, "" for nothing to tell
 }
 
 // Fault as it happened, what showed that it bit, and what it cost.
@@ -129,10 +164,24 @@ type Fault struct {
 	AtRisk         *uint64  `json:"at_risk"`
 	LossRateSeen95 *float64 `json:"loss_rate_seen_95"`
 
-	// For the text: signs that the promise was defended, what went wrong with the fault, and what is behind the figures.
-	Protection []string     `json:"-"`
-	Problem    string       `json:"-"`
-	Outage     stats.Outage `json:"-"`
+	Protection []string `json:"protection"` // signs that the promise was defended
+
+	// For the text: what went wrong with the fault, and what is behind the figures.
+	Problem string       `json:"-"`
+	Outage  stats.Outage `json:"-"`
+}
+
+// JudgedFault is what a judgement alone can say of a fault.
+type JudgedFault struct {
+	Name           string   `json:"name"`
+	Target         string   `json:"target"`
+	AtMs           int64    `json:"at_ms"`
+	HealedMs       *int64   `json:"healed_ms"`
+	Bit            *bool    `json:"bit"` // null: the history cannot tell
+	Evidence       []string `json:"evidence"`
+	Protection     []string `json:"protection"`
+	AtRisk         *uint64  `json:"at_risk"`
+	LossRateSeen95 *float64 `json:"loss_rate_seen_95"`
 }
 
 // Latencies of the measured part, and of the records intended before, during and after each fault.
@@ -189,7 +238,7 @@ func Several(docs []Document) Results {
 	for i, d := range docs {
 		codes[i] = d.ExitCode
 	}
-	return Results{Version: 1, Results: orEmpty(docs), ExitCode: CombinedExit(codes)}
+	return Results{Version: 1, Results: orEmpty(docs), Scenarios: repeats(docs), ExitCode: CombinedExit(codes)}
 }
 
 // WriteJSON writes one document, indented: a Document, Judged or Results.

@@ -30,7 +30,7 @@ func fault(f rundir.Fault, start int64, cost stats.Outage) Fault {
 	out := Fault{
 		Name: f.Name, Target: f.Target, AtMs: toMs(f.At - start), Bit: f.Bit, Evidence: orEmpty(f.Evidence),
 		UnavailableMs: durationMs(cost.Unavailable), RecoveredMs: durationMs(cost.Recovered),
-		Protection: f.Protection, Problem: f.Error, Outage: cost,
+		Protection: orEmpty(f.Protection), Problem: f.Error, Outage: cost,
 	}
 	if f.Healed != nil {
 		out.HealedMs = ptrTo(toMs(*f.Healed - start))

@@ -62,7 +62,7 @@ func holds(t *testing.T) Summary {
 	return summarized(t, s, check.Judgement{
 		Guarantee: "at-least-once", Expected: "holds", Verdict: check.Holds, AsExpected: true, Scope: scope,
 		Counts: check.Counts{Sent: 11_000, Acked: 11_000, Read: 11_000},
-		Faults: []check.FaultJudgement{{AtRisk: ptr(uint64(1000)), LossRate95: ptr(0.003)}},
+		Faults: []check.FaultJudgement{{AtRisk: ptr(uint64(1000)), LossRate95: ptr(0.003)}}, AtRisk: ptr(uint64(1000)),
 	})
 }
 
@@ -78,7 +78,12 @@ func followersPaused(t *testing.T) (*synthetic, check.Judgement) {
 		s.send(0, 2500+float64(n)/10, 2501+float64(n)/10, history.OK, n < 10)
 	}
 	lost := check.Witness{Partition: "orders/0", Offset: ptr(int64(10)), Value: "p0/1/10", At: ptr(2502 * ms), During: "pause brokers 2 and 3",
-		Detail: "acknowledged at offset 10, which the log ends before"}
+		Detail: "acknowledged at offset 10, which the log ends before",
+		Operations: []check.Operation{
+			{Op: "fault", Call: ptr(2 * sec), At: ptr(2 * sec), Fault: ptr(0), Text: "pause brokers 2 and 3"},
+			{Op: "send", Client: "p0", Call: ptr(2500 * ms), At: ptr(2502 * ms), Text: "p0 sends p0/1/10 to orders/0", Result: "ok after 2ms, offset 10"},
+			{Op: "final-read", Text: "final read, pass 1", Result: "p0/1/10 is not there, the log ends at 10"},
+		}}
 	return s, check.Judgement{
 		Guarantee: "at-least-once", Expected: "violated", Verdict: check.Violated, AsExpected: true, Scope: scope,
 		Reasons: []string{"lost-write decides against at-least-once"},
@@ -87,7 +92,11 @@ func followersPaused(t *testing.T) (*synthetic, check.Judgement) {
 			{Anomaly: "lost-write", Decides: true, Count: 1000, Checked: 1010, Witnesses: []check.Witness{lost, lost, lost, lost, lost}},
 			{Anomaly: "nonmonotonic-poll", Count: 2, Checked: 10, Witnesses: []check.Witness{{Value: "p0/1/3"}}},
 		},
-		Faults: []check.FaultJudgement{{AtRisk: ptr(uint64(1010))}, {}},
+		Faults: []check.FaultJudgement{
+			{Name: "pause", Target: "brokers 2 and 3", From: 2 * sec, To: 5 * sec, Healed: true, AtRisk: ptr(uint64(1010)), LossRate95: check.LossRate95(1010)},
+			{Name: "kill", Target: "broker 1", From: 4 * sec, To: 8 * sec, Bit: ptr(false)},
+		},
+		AtRisk: ptr(uint64(1010)),
 	}
 }
 
@@ -143,7 +152,7 @@ func interrupted(t *testing.T) Summary {
 	return summarized(t, s, check.Judgement{
 		Guarantee: "at-least-once", Expected: "holds", Scope: scope, Reasons: []string{"the run was interrupted", "there was no final read"},
 		Counts: check.Counts{Sent: 3500, Acked: 3000, Indeterminate: 500, Read: 3000},
-		Faults: []check.FaultJudgement{{AtRisk: ptr(uint64(500))}},
+		Faults: []check.FaultJudgement{{AtRisk: ptr(uint64(500))}}, AtRisk: ptr(uint64(500)),
 	})
 }
 

@@ -15,9 +15,9 @@ import (
 
 const schemaFile = "result.schema.json"
 
-func compiled(t *testing.T) *jsonschema.Schema {
+func compiled(t *testing.T, fragment string) *jsonschema.Schema {
 	t.Helper()
-	s, err := jsonschema.NewCompiler().Compile(schemaFile)
+	s, err := jsonschema.NewCompiler().Compile(schemaFile + fragment)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,6 +27,17 @@ func compiled(t *testing.T) *jsonschema.Schema {
 // valid checks a document against the published schema, as its reader would.
 func valid(t *testing.T, document any) error {
 	t.Helper()
+	return validBy(t, compiled(t, ""), document)
+}
+
+// validAs checks a part of what the schema knows, by its name there.
+func validAs(t *testing.T, name string, document any) error {
+	t.Helper()
+	return validBy(t, compiled(t, "#/$defs/"+name), document)
+}
+
+func validBy(t *testing.T, s *jsonschema.Schema, document any) error {
+	t.Helper()
 	var b bytes.Buffer
 	if err := WriteJSON(&b, document); err != nil {
 		t.Fatal(err)
@@ -35,7 +46,7 @@ func valid(t *testing.T, document any) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return compiled(t).Validate(parsed)
+	return s.Validate(parsed)
 }
 
 type schema struct {

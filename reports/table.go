@@ -33,21 +33,22 @@ func longest(faults []Fault) string {
 func Table(w io.Writer, docs []Document, style Style) error {
 	p := &page{style: style}
 	rows := [][]string{{"scenario", "expected", "verdict", "acked", "lost", "dup.", "unavail.", "ack p99"}}
-	asExpected, scenario := 0, ""
+	met, scenario := 0, ""
 	for _, group := range groups(docs) {
 		row, ok := summarize(group)
 		if len(group[0].Cell) > 0 && group[0].Scenario != scenario {
 			rows = append(rows, []string{group[0].Scenario})
 		}
 		scenario = group[0].Scenario
-		rows, asExpected = append(rows, row), asExpected+ok
+		rows, met = append(rows, row), met+ok
 	}
 	c := green
-	if asExpected < len(docs) {
+	if met < len(docs) {
 		c = red
 	}
-	p.WriteString(style.paint(c, fmt.Sprintf("%d of %d runs as expected", asExpected, len(docs))) + simulatedNote(docs) + "\n\n")
+	p.WriteString(style.paint(c, fmt.Sprintf("%d of %d runs as expected", met, len(docs))) + simulatedNote(docs) + "\n\n")
 	p.table(rows)
+	p.sensitivities(repeats(docs))
 	p.unexpected(docs)
 	if _, err := io.WriteString(w, p.String()); err != nil {
 		return fmt.Errorf("write the table: %w", err)
@@ -85,14 +86,14 @@ func groups(docs []Document) [][]Document {
 }
 
 func summarize(group []Document) ([]string, int) {
-	verdicts, asExpected := map[string]int{}, 0
+	verdicts, met := map[string]int{}, 0
 	var faults []Fault
 	var p99 *int64
 	for _, d := range group {
 		verdicts[d.Verdict]++
 		faults = append(faults, d.Faults...)
-		if d.AsExpected && d.ExitCode == ExitAsExpected {
-			asExpected++
+		if asExpected(d) {
+			met++
 		}
 		if q := d.Latency.Ack.Response.P99; q != nil && (p99 == nil || *q > *p99) {
 			p99 = q
@@ -102,9 +103,9 @@ func summarize(group []Document) ([]string, int) {
 	if len(group[0].Cell) > 0 {
 		name = "  " + cell(group[0].Cell)
 	}
-	return []string{name, fmt.Sprintf("%d/%d", asExpected, len(group)), tally(verdicts),
+	return []string{name, fmt.Sprintf("%d/%d", met, len(group)), tally(verdicts),
 		total(group, func(c Counts) *uint64 { return c.Acked }), total(group, func(c Counts) *uint64 { return c.Lost }),
-		total(group, func(c Counts) *uint64 { return c.Duplicated }), longest(faults), micros(p99)}, asExpected
+		total(group, func(c Counts) *uint64 { return c.Duplicated }), longest(faults), micros(p99)}, met
 }
 
 // total of a count over several runs; unknown where one of them does not know it.
@@ -118,6 +119,49 @@ func total(group []Document, of func(Counts) *uint64) string {
 		sum += *n
 	}
 	return number(&sum)
+}
+
+// repeats takes the runs of each scenario and cell together. A run without a verdict would not have shown a loss either: what
+// it put at risk does not count.
+func repeats(docs []Document) []Repeats {
+	list := []Repeats{}
+	for _, group := range groups(docs) {
+		r := Repeats{Scenario: group[0].Scenario, Cell: orEmptyMap(group[0].Cell), Runs: len(group)}
+		var atRisk *uint64
+		for _, d := range group {
+			if asExpected(d) {
+				r.AsExpected++
+			}
+			if n := d.Sensitivity.AtRisk; n != nil && d.Verdict != Inconclusive {
+				atRisk = ptrTo(deref(atRisk) + *n)
+				r.Judged++
+			}
+		}
+		r.Sensitivity = sensitivity(atRisk)
+		list = append(list, r)
+	}
+	return list
+}
+
+func asExpected(d Document) bool { return d.AsExpected && d.ExitCode == ExitAsExpected }
+
+// sensitivities say of each scenario how rare a loss its runs would have shown.
+func (p *page) sensitivities(all []Repeats) {
+	rows := [][]string{{"all runs together", "judged", "records at risk", "least loss rate seen (95%)"}}
+	for _, r := range all {
+		if r.Sensitivity.AtRisk == nil {
+			continue
+		}
+		name := r.Scenario
+		if len(r.Cell) > 0 {
+			name += " " + cell(r.Cell)
+		}
+		rows = append(rows, []string{name, fmt.Sprintf("%d of %d", r.Judged, r.Runs), number(r.Sensitivity.AtRisk), oneIn(r.Sensitivity)})
+	}
+	if len(rows) > 1 {
+		p.WriteString("\n")
+		p.table(rows)
+	}
 }
 
 // tally is the verdict of all, or that they differ.

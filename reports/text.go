@@ -52,6 +52,7 @@ func JudgedText(w io.Writer, j Judged, title string, style Style) error {
 	p.WriteString(p.style.paint(verdictColor(j.Verdict, j.Verdict != Violated), strings.ToUpper(j.Verdict)) + ": " + title + "\n")
 	p.promise(j.Verdict, j.Guarantee.Name, j.Counts)
 	reasons(p, j.Guarantee.Reasons)
+	p.judgedFaults(j.Faults)
 	p.findings(j.Findings)
 	closing(p, j.Warnings, j.Guarantee.Scope)
 	if _, err := io.WriteString(w, p.String()); err != nil {
@@ -190,11 +191,12 @@ func (p *page) setting(d Document) {
 	p.line("  ", fmt.Sprintf("%s; seed %d", client, d.Seed))
 }
 
-func deref(s *string) string {
-	if s == nil {
-		return ""
+// deref is the zero value for nil.
+func deref[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
 	}
-	return *s
+	return v
 }
 
 func missed(thresholds []Threshold) (n int) {
@@ -228,7 +230,7 @@ func (s Summary) faults(p *page) {
 	}
 	p.section("Faults")
 	for i, f := range s.Document.Faults {
-		p.line("  ", fmt.Sprintf("%d  %s", i+1, when(f)))
+		p.line("  ", fmt.Sprintf("%d  %s", i+1, when(f.Name, f.Target, f.AtMs, f.HealedMs)))
 		if !f.Bit {
 			p.labelled("     ", "no evidence", p.style.paint(red, "that it bit: it proves nothing"))
 		}
@@ -238,7 +240,26 @@ func (s Summary) faults(p *page) {
 			p.labelled("     ", "problem", f.Problem)
 		}
 		p.labelled("     ", "cost", cost(f))
-		if risk := atRisk(f); risk != "" {
+		if risk := atRisk(Sensitivity{f.AtRisk, f.LossRateSeen95}); risk != "" {
+			p.labelled("     ", "at risk", risk)
+		}
+	}
+}
+
+// judgedFaults are the faults of which only a judgement is known.
+func (p *page) judgedFaults(faults []JudgedFault) {
+	if len(faults) == 0 {
+		return
+	}
+	p.section("Faults")
+	for i, f := range faults {
+		p.line("  ", fmt.Sprintf("%d  %s", i+1, when(f.Name, f.Target, f.AtMs, f.HealedMs)))
+		if f.Bit != nil && !*f.Bit {
+			p.labelled("     ", "no evidence", p.style.paint(red, "that it bit: it proves nothing"))
+		}
+		p.labelled("     ", "seen", first(f.Evidence)...)
+		p.labelled("     ", "protected", first(f.Protection)...)
+		if risk := atRisk(Sensitivity{f.AtRisk, f.LossRateSeen95}); risk != "" {
 			p.labelled("     ", "at risk", risk)
 		}
 	}
@@ -253,12 +274,12 @@ func first(lines []string) []string {
 	return append(slices.Clone(lines[:shown]), fmt.Sprintf("… and %d more in %s", len(lines)-shown, rundir.MetaFile))
 }
 
-func when(f Fault) string {
-	text := strings.TrimSpace(f.Name+" "+f.Target) + " at " + clock(f.AtMs)
-	if f.HealedMs == nil {
+func when(name, target string, at int64, healed *int64) string {
+	text := strings.TrimSpace(name+" "+target) + " at " + clock(at)
+	if healed == nil {
 		return text + ", not healed while the load ran"
 	}
-	return text + ", healed at " + clock(*f.HealedMs)
+	return text + ", healed at " + clock(*healed)
 }
 
 // cost is what a fault did to availability.
@@ -282,15 +303,26 @@ func cost(f Fault) string {
 	}
 }
 
-func atRisk(f Fault) string {
-	if f.AtRisk == nil {
+func atRisk(s Sensitivity) string {
+	if s.AtRisk == nil {
 		return ""
 	}
-	text := number(f.AtRisk) + " records"
-	if f.LossRateSeen95 != nil && *f.LossRateSeen95 > 0 {
-		text += fmt.Sprintf("; a loss rate of 1 in %s or more would have been seen (95%%)", humanize.Comma(int64(math.Round(1 / *f.LossRateSeen95))))
+	text := number(s.AtRisk) + " records"
+	if rate := oneIn(s); rate != unknown {
+		text += fmt.Sprintf("; a loss rate of %s or more would have been seen (95%% confidence)", rate)
 	}
 	return text
+}
+
+// oneIn is the rate of loss that would have been seen: as a share where few records were at risk.
+func oneIn(s Sensitivity) string {
+	if s.LossRateSeen95 == nil || *s.LossRateSeen95 <= 0 {
+		return unknown
+	}
+	if *s.LossRateSeen95 > 0.1 {
+		return fmt.Sprintf("%.0f%%", 100**s.LossRateSeen95)
+	}
+	return "1 in " + humanize.Comma(int64(math.Round(1 / *s.LossRateSeen95)))
 }
 
 func (s Summary) latency(p *page) {
@@ -374,6 +406,7 @@ func (p *page) witnesses(all []Witness) {
 	const shown = 3
 	for _, w := range all[:min(shown, len(all))] {
 		p.line("      ", w.place())
+		p.timeline("        ", w.Operations)
 	}
 	if len(all) > shown {
 		p.line("      ", fmt.Sprintf("… %d more witnesses are in the result document (--json)", len(all)-shown))

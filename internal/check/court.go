@@ -29,11 +29,16 @@ type court struct {
 
 // window is the time of a fault.
 type window struct {
-	label    string
-	from, to int64
+	label        string
+	name, target string
+	from, to     int64
 }
 
 func (w window) overlaps(from, to int64) bool { return from <= w.to && w.from <= to }
+
+func newWindow(name, target string, from, to int64) window {
+	return window{faultLabel(name, target), name, target, from, to}
+}
 
 func faultLabel(name, target string) string {
 	if target == "" {
@@ -75,8 +80,10 @@ func (t *tally) hit(w func() Witness) {
 // witness of something about a value at a place, seen by an operation from call until its return.
 func (c *court) witness(p int32, offset int64, i index, call, at int64, format string, args ...any) Witness {
 	w := Witness{Partition: c.h.Header.PartitionName(p), Value: c.name(i), Detail: fmt.Sprintf(format, args...)}
+	w.about.values = []history.Value{c.values.value(i)}
 	if offset >= 0 {
 		w.Offset = &offset
+		w.about.places = []place{{p, offset}}
 	}
 	if at != history.Unknown {
 		w.At, w.During = &at, c.during(call, at)

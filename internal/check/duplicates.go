@@ -81,7 +81,8 @@ func (c *duplicates) found() []tally {
 		if n := len(d.places) - len(list); n > 0 {
 			more = fmt.Sprintf(" and %d more", n)
 		}
-		t.witnesses = append(t.witnesses, c.witness(d.places[1].partition, d.places[1].offset, i, d.call, d.at, "stands at %s%s", strings.Join(list, ", "), more))
+		t.witnesses = append(t.witnesses, c.witness(d.places[1].partition, d.places[1].offset, i, d.call, d.at, "stands at %s%s", strings.Join(list, ", "), more).
+			also(about{places: d.places[:min(len(d.places), 5)]}))
 	}
 	return []tally{t}
 }

@@ -60,7 +60,8 @@ func (c *effects) add(v *view) {
 		}
 		g.effects.set(i, e|effectSeen)
 		c.again.hit(func() Witness {
-			return c.witness(v.Partition, v.Records[k].Offset, i, v.Call, v.Return, "%s handled it, which had been handled before", c.client(v.Client))
+			return c.witness(v.Partition, v.Records[k].Offset, i, v.Call, v.Return, "%s handled it, which had been handled before", c.client(v.Client)).
+				also(about{shared: []int32{v.Partition}})
 		})
 	}
 }
@@ -82,7 +83,7 @@ func (c *effects) handled(g *group, v *view) {
 		return
 	}
 	c.none.hit(func() Witness {
-		return c.witness(v.Partition, v.Offset, v.value, v.Call, v.Return, "acknowledged, and never handled")
+		return c.witness(v.Partition, v.Offset, v.value, v.Call, v.Return, "acknowledged, and never handled").also(about{past: placeOf(v)})
 	})
 }
 

@@ -19,6 +19,7 @@ type watch struct {
 	faults []watched
 	before latencies // of acknowledgements before the first fault
 	first  int64     // when that began
+	sends  uint64    // at risk in the window of any fault
 	seen   []intervals
 }
 
@@ -49,7 +50,7 @@ type hand struct {
 const maxInHand = 1 << 16 // offsets remembered for each victim
 
 func faultWindow(f rundir.Fault, clock rundir.Clock) window {
-	w := window{label: faultLabel(f.Name, f.Target), from: f.At, to: math.MaxInt64}
+	w := newWindow(f.Name, f.Target, f.At, math.MaxInt64)
 	switch {
 	case f.Healed != nil:
 		w.to = *f.Healed
@@ -121,6 +122,7 @@ func (c *watch) send(v *view) {
 	if v.Return < c.first && v.Outcome == history.OK && (!c.run.recorded || v.Call >= c.run.meta.Clock.MeasureStart) {
 		c.before.add(took)
 	}
+	exposed := false
 	for i := range c.faults {
 		f := &c.faults[i]
 		// What a dead producer's journal left open ended nowhere: its last line in the log is no answer.
@@ -141,6 +143,10 @@ func (c *watch) send(v *view) {
 			f.slowest = max(f.slowest, took)
 		}
 		f.sends++
+		exposed = true
+	}
+	if exposed {
+		c.sends++
 	}
 }
 
@@ -244,17 +250,35 @@ func (f *watched) atRisk() uint64 {
 	return n
 }
 
+// exposed are the records that some fault could have hurt, each counted once; readers have them in hand besides.
+func (c *watch) exposed() *uint64 {
+	if len(c.faults) == 0 {
+		return nil
+	}
+	n := c.sends
+	for i := range c.faults {
+		n = max(n, c.faults[i].atRisk())
+	}
+	return &n
+}
+
+// LossRate95 is the least rate of loss that n records at risk, of which none was lost, would have shown with 95%
+// confidence; nil without any.
+func LossRate95(n uint64) *float64 {
+	if n == 0 {
+		return nil
+	}
+	rate := 1 - math.Pow(0.05, 1/float64(n))
+	return &rate
+}
+
 // judgements of all faults.
 func (c *watch) judgements() []FaultJudgement {
 	list := make([]FaultJudgement, len(c.faults))
 	for i := range c.faults {
 		f := &c.faults[i]
 		n := f.atRisk()
-		list[i] = FaultJudgement{AtRisk: &n, Protection: c.signs(f)}
-		if n > 0 {
-			rate := 1 - math.Pow(0.05, 1/float64(n))
-			list[i].LossRate95 = &rate
-		}
+		list[i] = FaultJudgement{Name: f.name, Target: f.target, From: f.from, To: f.to, Healed: true, AtRisk: &n, LossRate95: LossRate95(n), Protection: c.signs(f)}
 	}
 	return list
 }

@@ -10,12 +10,13 @@ type holes struct {
 	missing, epochs tally
 	there           []intervals // by partition: offsets that the pass showed
 	epoch           []int32     // by partition: the newest yet
+	newest          []int64     // by partition: the first offset of that epoch
 }
 
 func newHoles(c *court) *holes {
 	h := &holes{
 		court: c, missing: tally{anomaly: offsetHole}, epochs: tally{anomaly: leaderEpochRegression},
-		there: make([]intervals, len(c.parts)), epoch: make([]int32, len(c.parts)),
+		there: make([]intervals, len(c.parts)), epoch: make([]int32, len(c.parts)), newest: make([]int64, len(c.parts)),
 	}
 	for p := range h.epoch {
 		h.epoch[p] = history.Unknown
@@ -42,10 +43,13 @@ func (c *holes) succession(v *view, k int) {
 	c.epochs.checked++
 	if r.Epoch >= 0 && r.Epoch < *newest {
 		c.epochs.hit(func() Witness {
-			return c.witness(v.Partition, r.Offset, v.values[k], v.Call, v.Return, "written in epoch %d, behind a record of epoch %d", r.Epoch, *newest)
+			return c.witness(v.Partition, r.Offset, v.values[k], v.Call, v.Return, "written in epoch %d, behind a record of epoch %d", r.Epoch, *newest).
+				also(about{places: []place{{v.Partition, c.newest[v.Partition]}}, epochs: true})
 		})
 	}
-	*newest = max(*newest, r.Epoch)
+	if r.Epoch > *newest {
+		*newest, c.newest[v.Partition] = r.Epoch, r.Offset
+	}
 }
 
 func (c *holes) found() []tally {
@@ -76,6 +80,7 @@ func (c *holes) gap(at int32, from, to int64) {
 	c.missing.checked += uint64(to - from)
 	c.missing.count += uint64(to-from) - 1
 	c.missing.hit(func() Witness {
-		return c.witness(at, from, c.values.index(history.NoValue), history.Unknown, history.Unknown, "offsets %d to %d hold nothing", from, to-1)
+		return c.witness(at, from, c.values.index(history.NoValue), history.Unknown, history.Unknown, "offsets %d to %d hold nothing", from, to-1).
+			also(about{places: []place{{at, from - 1}, {at, to}}})
 	})
 }

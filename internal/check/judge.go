@@ -38,8 +38,19 @@ func JSONL(r io.Reader) (Judgement, error) {
 func unreadable(meta rundir.Meta, err error) Judgement {
 	j := Judgement{Guarantee: meta.Guarantee, Expected: expected(meta.Guarantee, meta.Expect.Violated), Warnings: meta.Warnings}
 	j.Faults = make([]FaultJudgement, len(meta.Faults))
+	j.nameFaults(meta)
 	j.Reasons = append(stageReasons(meta), fmt.Sprintf("the history cannot be read: %v", err))
 	return j
+}
+
+// nameFaults enters what a run's own record says of its faults.
+func (j *Judgement) nameFaults(meta rundir.Meta) {
+	for i, f := range meta.Faults {
+		w := faultWindow(f, meta.Clock)
+		of := &j.Faults[i]
+		of.Name, of.Target, of.From, of.To = f.Name, f.Target, w.from, w.to
+		of.Healed, of.Bit, of.Evidence = f.Healed != nil, &f.Bit, f.Evidence
+	}
 }
 
 func expected(guarantee string, violated bool) string {
@@ -80,7 +91,9 @@ func judge(h *history.History, r run) Judgement {
 	if len(t.crashes) == 0 {
 		t.secondPass()
 	}
-	return t.sum()
+	j := t.sum()
+	t.explain(&j)
+	return j
 }
 
 // guard runs a part of the judge. One that fails or crashes makes the verdict inconclusive; it takes nothing with it.
@@ -193,10 +206,11 @@ func (t *trial) sum() Judgement {
 	j := Judgement{Guarantee: r.guarantee, Expected: expected(r.guarantee, r.meta.Expect.Violated), Scope: t.scope(), Counts: t.counts}
 	j.Findings, j.Reasons = t.findings()
 	if t.watch != nil {
-		j.Faults = t.watch.judgements()
+		j.Faults, j.AtRisk = t.watch.judgements(), t.watch.exposed()
 	} else {
 		j.Faults = make([]FaultJudgement, len(r.meta.Faults))
 	}
+	j.nameFaults(r.meta)
 	missing := t.missing()
 	j.Verdict = t.verdict(j.Findings, missing)
 	if j.Verdict == Violated {

@@ -39,6 +39,14 @@ type place struct {
 	offset    int64
 }
 
+// placeOf a send, none where it is not known.
+func placeOf(v *view) []place {
+	if v.Partition < 0 || v.Offset < 0 {
+		return nil
+	}
+	return []place{{v.Partition, v.Offset}}
+}
+
 // claim says that a value stands at a place.
 type claim struct {
 	place
@@ -123,7 +131,7 @@ func (l *ledger) learn(op *history.Op) {
 			}
 		}
 	case history.Fault:
-		l.sawFaults = append(l.sawFaults, window{label: faultLabel(op.Name, op.Target), from: op.Call, to: op.Return})
+		l.sawFaults = append(l.sawFaults, newWindow(op.Name, op.Target, op.Call, op.Return))
 	}
 }
 

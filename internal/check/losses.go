@@ -28,7 +28,8 @@ func (c *losses) add(v *view) {
 	case p != nil && v.Offset >= 0 && v.Offset < p.highest:
 		c.values.mark(v.value, missed)
 		c.lost.hit(func() Witness {
-			return c.witness(v.Partition, v.Offset, v.value, v.Call, v.Return, "%s, and no reader got it, though readers came to offset %d", c.claim(v), p.highest)
+			return c.witness(v.Partition, v.Offset, v.value, v.Call, v.Return, "%s, and no reader got it, though readers came to offset %d", c.claim(v), p.highest).
+				also(about{beyond: []place{{v.Partition, v.Offset}}})
 		})
 	default:
 		c.values.mark(v.value, missed)

@@ -29,7 +29,7 @@ func newOffsets(c *court) *offsets {
 	for _, at := range places {
 		t := o.tallies[o.sort(c.conflicts[at])]
 		t.hit(func() Witness {
-			return c.witness(at.partition, at.offset, c.conflicts[at][0].value, 0, history.Unknown, "%s", o.claims(at))
+			return c.witness(at.partition, at.offset, c.conflicts[at][0].value, 0, history.Unknown, "%s", o.claims(at)).also(o.claimants(at))
 		})
 	}
 	for _, t := range o.tallies {
@@ -65,6 +65,15 @@ func (c *offsets) claims(at place) string {
 		list = append(list, c.name(claim.value)+" was "+by+" here")
 	}
 	return strings.Join(list, ", ")
+}
+
+// claimants are the values that are claimed at a place.
+func (c *offsets) claimants(at place) about {
+	var a about
+	for _, claim := range c.conflicts[at] {
+		a.values = append(a.values, c.values.value(claim.value))
+	}
+	return a
 }
 
 func (c *offsets) kinds() []history.Kind {

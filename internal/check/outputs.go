@@ -46,7 +46,8 @@ func (c *outputs) add(v *view) {
 	default:
 		*entry |= answeredTwice
 		c.double.hit(func() Witness {
-			return c.witness(v.FromPartition, v.FromOffset, v.value, v.Call, v.Return, "this input has two outputs: %s and %s", c.name(first-1), c.name(v.value))
+			return c.witness(v.FromPartition, v.FromOffset, v.value, v.Call, v.Return, "this input has two outputs: %s and %s", c.name(first-1), c.name(v.value)).
+				also(about{values: []history.Value{c.values.value(first - 1)}})
 		})
 	}
 }
@@ -93,7 +94,8 @@ func (c *outputs) unanswered(partition int32) {
 		c.none.checked++
 		if c.answered[partition].get(offset) == 0 {
 			c.none.hit(func() Witness {
-				return c.witness(partition, offset, i, history.Unknown, history.Unknown, "the processors have come to offset %d, and this input has no output", cover)
+				return c.witness(partition, offset, i, history.Unknown, history.Unknown, "the processors have come to offset %d, and this input has no output", cover).
+					also(about{past: []place{{partition, offset}}})
 			})
 		}
 		return true

@@ -138,6 +138,11 @@ func (c *polls) poll(r *reader, v *view) {
 	r.next[v.Partition], r.txn[v.Partition] = next, v.Txn
 }
 
+// moved are the polls by which a client came from one offset to another.
+func moved(v *view, from, to int64) about {
+	return about{steps: []step{{v.Client, place{v.Partition, from}, v.Return}, {v.Client, place{v.Partition, to}, v.Return}}}
+}
+
 func (c *polls) checkedPair(inside bool) {
 	if inside {
 		c.txnBack.checked++
@@ -155,7 +160,8 @@ func (c *polls) wentBack(v *view, k int, next int64, inside bool) {
 		t = &c.txnBack
 	}
 	t.hit(func() Witness {
-		return c.witness(v.Partition, v.Records[k].Offset, v.values[k], v.Call, v.Return, "%s was at offset %d and got %d", c.client(v.Client), next, v.Records[k].Offset)
+		return c.witness(v.Partition, v.Records[k].Offset, v.values[k], v.Call, v.Return, "%s was at offset %d and got %d", c.client(v.Client), next, v.Records[k].Offset).
+			also(moved(v, next-1, v.Records[k].Offset))
 	})
 }
 
@@ -188,7 +194,8 @@ func (c *polls) leftOut(v *view, next, got int64, inside bool) bool {
 		t = &c.txnSkip
 	}
 	t.hit(func() Witness {
-		return c.witness(v.Partition, first, what, v.Call, v.Return, "%s went from offset %d to %d, past this record", c.client(v.Client), next-1, got)
+		return c.witness(v.Partition, first, what, v.Call, v.Return, "%s went from offset %d to %d, past this record", c.client(v.Client), next-1, got).
+			also(moved(v, next-1, got))
 	})
 	return true
 }

@@ -45,6 +45,7 @@ type Judgement struct {
 	Counts     Counts
 	Findings   []Finding        // anomalies that were found, those that decide first
 	Faults     []FaultJudgement // one for each fault of the run, in its order
+	AtRisk     *uint64          // records that some fault could have hurt, each counted once; nil: unknown
 	Warnings   []string
 }
 
@@ -73,11 +74,33 @@ type Witness struct {
 	At        *int64 // ns on the run's clock, nil: unknown
 	During    string // the fault in whose window it falls, "" for none
 	Detail    string // one line: what contradicts what
+
+	// Operations that together are the contradiction, in order of time: a send stands where it was made, anything else
+	// where it was done.
+	Operations []Operation
+
+	about about
+}
+
+// Operation is one line of the story that a witness tells.
+type Operation struct {
+	Op     string // a history's word for it; of a fault: fault, evidence (what the cluster showed), healed
+	Client string // "" for none
+	Call   *int64 // ns on the run's clock, nil: unknown
+	At     *int64 // when it returned; of a fault, when it began, showed or was healed
+	Fault  *int   // of a fault: its place in Judgement.Faults
+	Text   string // what was done
+	Result string // what came of it, "" for nothing to tell
 }
 
 // FaultJudgement is what one fault put to the test.
 type FaultJudgement struct {
-	AtRisk     *uint64  // records in flight, or in a reader's hands, while it lasted; nil: unknown
-	LossRate95 *float64 // the least rate of loss among them that would have been seen with 95% confidence
-	Protection []string // signs in the history that the promise was defended
+	Name, Target string
+	From, To     int64    // its window, ns on the run's clock
+	Healed       bool     // at To; else it lasted until the end of the load
+	Bit          *bool    // nil: a hand-written history cannot tell
+	Evidence     []string // what the cluster or the system showed
+	AtRisk       *uint64  // records in flight, or in a reader's hands, while it lasted; nil: unknown
+	LossRate95   *float64 // the least rate of loss among them that would have been seen with 95% confidence
+	Protection   []string // signs in the history that the promise was defended
 }

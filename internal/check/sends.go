@@ -101,7 +101,8 @@ func (c *sendOrder) add(v *view) {
 	}
 	delete(c.pending, v.value)
 	c.order.witnesses = append(c.order.witnesses, c.witness(p.partition, p.offset, v.value, v.Call, v.Return,
-		"sent before %s, and stands behind it (at %d)", c.name(p.first), p.before.offset))
+		"sent before %s, and stands behind it (at %d)", c.name(p.first), p.before.offset).
+		also(about{values: []history.Value{c.values.value(p.first)}, places: []place{p.before}}))
 }
 
 func (c *sendOrder) found() []tally { return []tally{c.order} }

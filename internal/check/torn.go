@@ -27,10 +27,12 @@ func (c *torn) found() []tally {
 func (c *torn) look(x *txn) {
 	c.parts.checked++
 	var seen, unseen uint64
-	var missing index
+	var missing, there index
 	x.each(func(i index) {
 		if c.values.state(i).inLog(nil) {
-			seen++
+			if seen++; seen == 1 {
+				there = i
+			}
 			return
 		}
 		if unseen++; unseen == 1 {
@@ -42,7 +44,8 @@ func (c *torn) look(x *txn) {
 	}
 	c.parts.hit(func() Witness {
 		return c.witness(history.Unknown, history.Unknown, missing, x.ended, x.ended, "of transaction %s of %s %d records are in the log and %d are not, this one among them",
-			c.h.Header.TxnName(x.name.id), c.client(x.name.client), seen, unseen)
+			c.h.Header.TxnName(x.name.id), c.client(x.name.client), seen, unseen).
+			also(about{txns: []txnName{x.name}, values: []history.Value{c.values.value(there)}})
 	})
 }
 

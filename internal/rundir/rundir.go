@@ -131,6 +131,7 @@ type Fault struct {
 	Healed     *int64   `json:"healed_ns"`
 	Bit        bool     `json:"bit"`
 	Evidence   []string `json:"evidence"`
+	EvidenceAt []int64  `json:"evidence_at_ns,omitempty"` // when each line was seen; later lines have no time of their own
 	Protection []string `json:"protection,omitempty"` // signs that the protection worked, seen while it lasted
 	// Counters of all clients, by how much they grew from the injection to the end of the load. Clients tell them several
 	// times a second, so that what came just before may be among it.
