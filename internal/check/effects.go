@@ -51,14 +51,13 @@ func (c *effects) add(v *view) {
 	c.again.checked += uint64(len(v.values))
 	for k, i := range v.values {
 		e := g.effects.get(i)
-		if e&effectMask < 2 || e&effectSeen != 0 || c.values.nobody(i) {
+		if often := e & effectMask; often < effectTwice || often == effectSeen || c.values.nobody(i) {
 			continue
 		}
-		if e&effectMet == 0 {
-			g.effects.set(i, e|effectMet) // the first effect is as it should be
-			continue
+		g.effects.set(i, e+1)
+		if e&effectMask == effectTwice {
+			continue // the first effect is as it should be
 		}
-		g.effects.set(i, e|effectSeen)
 		c.again.hit(func() Witness {
 			return c.witness(v.Partition, v.Records[k].Offset, i, v.Call, v.Return, "%s handled it, which had been handled before", c.client(v.Client)).
 				also(about{shared: []int32{v.Partition}})

@@ -16,20 +16,15 @@ type group struct {
 	topics  map[string]bool // that it reads
 }
 
-// Effects on one value: how often (0, 1, 2 for more) and whether one may have happened besides. Then marks of the second
-// pass: the first of several was met, and another was counted.
+// Effects on one value, in four bits: how often, and whether one may have happened besides.
 const (
-	effectMask  = 3
-	effectMaybe = 4
-	effectMet   = 8
-	effectSeen  = 16
+	effectOnce  = 1
+	effectTwice = 2 // or more
+	effectMet   = 3 // likewise, and the second pass has met the first of them
+	effectSeen  = 4 // and has counted another
+	effectMask  = 7
+	effectMaybe = 8
 )
-
-// effectPages holds the effects of a group by value.
-type effectPages struct{ pages paged[uint8] }
-
-func (e *effectPages) get(i index) uint8    { return e.pages.get(int64(i)) }
-func (e *effectPages) set(i index, v uint8) { *e.pages.at(int64(i)) = v }
 
 type effect struct {
 	group *group
@@ -40,7 +35,7 @@ type effect struct {
 func (e effect) apply(l *ledger, outcome state) {
 	known := e.group.effects.get(e.value)
 	switch {
-	case outcome == rankOK && known&effectMask < 2:
+	case outcome == rankOK && known&effectMask < effectTwice:
 		e.group.effects.set(e.value, known+1)
 	case outcome == rankIndeterminate:
 		e.group.effects.set(e.value, known|effectMaybe)

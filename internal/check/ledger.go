@@ -64,11 +64,11 @@ type call struct {
 type partition struct {
 	name    string
 	topic   *topic
-	offsets paged[uint32] // by offset: the value's index + 1, and readBit once a reader has seen it there
-	highest int64         // highest offset that was read, -1: none
-	end     int64         // recorded end, -1: none
-	reached [2]int64      // position of the final read's passes, -1: not read
-	last    [2]int64      // offset of the last record in each pass, -1: none
+	offsets packed   // by offset: the value's index + 1, and readBit once a reader has seen it there
+	highest int64    // highest offset that was read, -1: none
+	end     int64    // recorded end, -1: none
+	reached [2]int64 // position of the final read's passes, -1: not read
+	last    [2]int64 // offset of the last record in each pass, -1: none
 }
 
 const readBit = 1 << 31
@@ -192,22 +192,25 @@ func (l *ledger) acknowledged(op *history.Op, i index, outcome history.Outcome) 
 
 // place enters a claim.
 func (l *ledger) place(c claim) {
-	entry := l.parts[c.partition].offsets.at(c.offset)
+	offsets := &l.parts[c.partition].offsets
+	entry := offsets.get(c.offset)
 	mark := c.value + 1
 	if c.read {
 		mark |= readBit
 	}
 	switch {
-	case *entry == 0:
-		*entry = mark
+	case entry == 0:
+		offsets.set(c.offset, mark)
 		l.standsAt(c.value)
-	case *entry&^readBit == c.value+1:
-		*entry |= mark
+	case entry&^readBit == c.value+1:
+		if entry|mark != entry {
+			offsets.set(c.offset, entry|mark)
+		}
 		if _, contested := l.conflicts[c.place]; contested {
-			l.conflict(c, *entry)
+			l.conflict(c, entry|mark)
 		}
 	default:
-		l.conflict(c, *entry)
+		l.conflict(c, entry)
 	}
 }
 
@@ -342,8 +345,7 @@ func (l *ledger) settle() {
 		}
 	}
 	l.unproven = nil
-	for i := range l.values.blocks {
-		s := l.values.blocks[i].session
+	for _, s := range l.values.all {
 		s.closed = l.wholeLog(s.key)
 	}
 	if l.transacted || l.run.transactional {

@@ -12,15 +12,15 @@ import (
 type outputs struct {
 	*court
 	double, none tally
-	answered     []paged[uint32] // by input partition, by offset: the first output's index + 1, and answeredTwice
-	inputs       []bool          // partitions that are inputs
-	behind       []string        // input partitions that were not covered to their ends
+	answered     []packed // by input partition, by offset: the first output's index + 1, and answeredTwice
+	inputs       []bool   // partitions that are inputs
+	behind       []string // input partitions that were not covered to their ends
 }
 
-const answeredTwice = 1 << 31
+const answeredTwice = readBit
 
 func newOutputs(c *court) *outputs {
-	o := &outputs{court: c, double: tally{anomaly: duplicate}, none: tally{anomaly: unprocessed}, answered: make([]paged[uint32], len(c.parts)), inputs: make([]bool, len(c.parts))}
+	o := &outputs{court: c, double: tally{anomaly: duplicate}, none: tally{anomaly: unprocessed}, answered: make([]packed, len(c.parts)), inputs: make([]bool, len(c.parts))}
 	for i := range c.parts {
 		name := c.parts[i].topic.name
 		o.inputs[i] = name == c.run.input && name != "" || slices.Contains(c.h.Header.Inputs, name)
@@ -38,13 +38,13 @@ func (c *outputs) add(v *view) {
 	if !c.committed(v) {
 		return
 	}
-	entry := c.answered[v.FromPartition].at(v.FromOffset)
-	switch first := *entry &^ answeredTwice; {
+	entry := c.answered[v.FromPartition].get(v.FromOffset)
+	switch first := entry &^ answeredTwice; {
 	case first == 0:
-		*entry = v.value + 1
-	case first == v.value+1 || *entry&answeredTwice != 0:
+		c.answered[v.FromPartition].set(v.FromOffset, v.value+1)
+	case first == v.value+1 || entry&answeredTwice != 0:
 	default:
-		*entry |= answeredTwice
+		c.answered[v.FromPartition].set(v.FromOffset, entry|answeredTwice)
 		c.double.hit(func() Witness {
 			return c.witness(v.FromPartition, v.FromOffset, v.value, v.Call, v.Return, "this input has two outputs: %s and %s", c.name(first-1), c.name(v.value)).
 				also(about{values: []history.Value{c.values.value(first - 1)}})
