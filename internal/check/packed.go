@@ -220,11 +220,11 @@ func pack(out []byte, e *entries, s shape) []byte {
 			marks++
 		}
 	}
-	out = append(out, byte(s.slot), byte(s.difference), row(n, sheetSize)|row(marks, n)<<2)
-	if row(n, sheetSize) == rowMixed {
+	out = append(out, byte(s.slot), byte(s.difference), rowKind(n, sheetSize)|rowKind(marks, n)<<2)
+	if rowKind(n, sheetSize) == rowMixed {
 		out = append(out, there[:]...)
 	}
-	if row(marks, n) == rowMixed {
+	if rowKind(marks, n) == rowMixed {
 		out = append(out, marked[:]...)
 	}
 	var acc uint64
@@ -257,7 +257,7 @@ func pack(out []byte, e *entries, s shape) []byte {
 	return append(out, make([]byte, 7)...) // unpack reads eight bytes at once
 }
 
-func row(n, of int) byte {
+func rowKind(n, of int) byte {
 	switch n {
 	case 0:
 		return rowNone
