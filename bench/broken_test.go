@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"syscall"
@@ -209,8 +210,8 @@ func TestARunDirectoryIsNotUsedTwice(t *testing.T) {
 	if _, err := runOf(t, r); err == nil || !strings.Contains(err.Error(), "already holds a history") {
 		t.Fatalf("the second run: %v", err)
 	}
-	if after := judged(t, r.Dir); after.Counts != before.Counts {
-		t.Errorf("the first run's history was changed: %+v, %+v", before.Counts, after.Counts)
+	if after := judged(t, r.Dir); !reflect.DeepEqual(after, before) {
+		t.Errorf("the first run was changed: %+v, before %+v", after, before)
 	}
 }
 

@@ -82,8 +82,10 @@ func judged(s *scenarios.Scenario, driver string) rundir.Judged {
 		j.Isolation = c.Settings["isolation.level"]
 	}
 	if p := s.Processor; p != nil {
-		j.InputTopic, j.OutputTopic, j.Group = p.From, p.To, p.Group
-		j.Isolation = "read_committed"
+		j.InputTopic, j.OutputTopic, j.Processors = p.From, p.To, p.Group
+		if s.Consumer == nil {
+			j.Isolation = "read_committed"
+		}
 	}
 	return j
 }

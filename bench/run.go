@@ -100,11 +100,10 @@ func Run(ctx context.Context, cfg Config) (rundir.Meta, error) {
 	ctx, abort := context.WithCancelCause(ctx)
 	defer abort(nil)
 	r := &run{Config: cfg, s: &cfg.Scenario, abort: abort}
-	err := r.open()
-	if err == nil {
-		err = r.stages(ctx)
+	if err := r.open(); err != nil {
+		return r.meta, err // nothing was begun: what the directory may hold is another run's
 	}
-	return r.close(ctx, err)
+	return r.close(ctx, r.stages(ctx))
 }
 
 // open makes the run directory and the clock.
@@ -278,9 +277,14 @@ func (r *run) close(ctx context.Context, err error) (rundir.Meta, error) {
 	case err != nil:
 		stage = rundir.Broken
 	}
+	logs, unread := r.logs()
+	if unread != nil && err == nil {
+		stage, err = rundir.Broken, &ClusterError{unread}
+	}
 	step := (r.clock.Wall() - r.wall) / int64(time.Millisecond)
 	r.change(func(m *rundir.Meta) {
 		m.Clock.WallStepMs = step
+		m.Logs = logs
 		if err != nil {
 			m.Error = err.Error()
 		}
@@ -297,6 +301,23 @@ func (r *run) close(ctx context.Context, err error) (rundir.Meta, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.meta, err
+}
+
+// logs of the history as they are now that nobody writes them any more: what is judged later has to be just this.
+func (r *run) logs() ([]rundir.LogFile, error) {
+	entries, err := os.ReadDir(rundir.History(r.Dir))
+	if err != nil {
+		return nil, fmt.Errorf("history: %w", err)
+	}
+	var list []rundir.LogFile
+	for _, entry := range entries {
+		size, sum, err := history.Digest(filepath.Join(rundir.History(r.Dir), entry.Name()))
+		if err != nil {
+			return nil, fmt.Errorf("history: %w", err)
+		}
+		list = append(list, rundir.LogFile{File: entry.Name(), Bytes: size, Sum: sum})
+	}
+	return list, nil
 }
 
 func isClusterError(err error) bool {

@@ -113,6 +113,14 @@ func (s *synthetic) finalRead() {
 		ends.Offsets = append(ends.Offsets, history.PartitionOffset{Partition: int32(p), Offset: int64(len(s.log[p]))})
 	}
 	s.final = append(s.final, ends)
+	for _, f := range s.meta.Faults {
+		over := at
+		if f.Healed != nil {
+			over = *f.Healed
+		}
+		s.final = append(s.final, history.Op{Kind: history.Fault, Outcome: history.OK, Name: f.Name, Target: f.Target, Call: f.At, Return: over,
+			Partition: history.Unknown, Generation: history.Unknown})
+	}
 	for p, records := range s.log {
 		s.final = append(s.final, history.Op{
 			Kind: history.FinalRead, Outcome: history.OK, Call: at, Return: at + sec, Partition: int32(p), Records: records, Pass: 1,

@@ -268,13 +268,16 @@ func (c *chronicle) write(dir string) error {
 		writers[i] = w
 	}
 	for i := range c.ops {
-		if o := &c.ops[i]; o.Kind != log.Fault { // stands in run.json
+		if o := &c.ops[i]; o.Kind != log.Fault { // see writeFaults
 			if err := writers[o.Client].Append(o); err != nil {
 				return err
 			}
 		}
 	}
 	for i, w := range writers {
+		if err := c.writeFaults(i, w); err != nil {
+			return err
+		}
 		end := w.Close
 		if c.open[int32(i)] {
 			end = w.Flush
@@ -286,6 +289,21 @@ func (c *chronicle) write(dir string) error {
 			if err := tear(rundir.Log(dir, c.head.Clients[i].Name, int(c.head.Clients[i].Session))); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// writeFaults puts the faults of run.json behind the final read, as a run does.
+func (c *chronicle) writeFaults(client int, w *log.Writer) error {
+	if c.head.Clients[client].Name != finalReader {
+		return nil
+	}
+	for _, f := range c.meta.Faults {
+		o := op(log.Fault)
+		o.Name, o.Target, o.Call, o.Return = f.Name, f.Target, f.At, *f.Healed
+		if err := w.Append(&o); err != nil {
+			return err
 		}
 	}
 	return nil

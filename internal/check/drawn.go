@@ -37,7 +37,7 @@ func (d *drawn) add(f rundir.Fault, atRisk uint64, opposed bool) {
 		if atRisk > 0 {
 			k.hadRisk++
 		}
-		if opposed {
+		if atRisk > 0 && opposed {
 			k.wasOpposed++
 		}
 	}

@@ -1,7 +1,11 @@
 package check
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -44,29 +48,68 @@ func recordedRun(meta rundir.Meta, h *history.History) run {
 	return r
 }
 
+// another says why run.json and a history do not tell of one run, "" where they do. Nothing can be judged by the two.
+func another(meta rundir.Meta, head *history.Header) string {
+	var partitions []string
+	for _, t := range meta.Topics {
+		for p := range t.Partitions {
+			partitions = append(partitions, fmt.Sprintf("%s/%d", t.Name, p))
+		}
+	}
+	switch id := fmt.Sprintf("%016x", head.Run); {
+	case id != meta.RunID:
+		return fmt.Sprintf("run.json tells of run %s, the history of run %s", meta.RunID, id)
+	case !slices.Equal(partitions, head.Partitions):
+		return fmt.Sprintf("run.json has the partitions %v, the history %v", partitions, head.Partitions)
+	case head.Guarantee != "" && head.Guarantee != meta.Guarantee:
+		return fmt.Sprintf("run.json claims %q, the history %q", meta.Guarantee, head.Guarantee)
+	}
+	return ""
+}
+
+// groupOf is the group of a role's readers.
+func (r run) groupOf(role string) string {
+	if role == "processor" {
+		return cmp.Or(r.meta.Judged.Processors, r.group) // early runs have one group, in one place
+	}
+	return r.group
+}
+
 func (r run) compacted(topic string) bool {
 	return slices.ContainsFunc(r.meta.Topics, func(t rundir.Topic) bool { return t.Name == topic && t.Compacted })
 }
 
-// examine finds logs that are missing, damaged, or end too early without the session having been killed.
+// worker is the session of a client, nil where run.json has none.
+func (r *run) worker(c history.Client) *rundir.Worker {
+	at := slices.IndexFunc(r.meta.Workers, func(w rundir.Worker) bool { return w.Name == c.Name && w.Session == int(c.Session) })
+	if at < 0 {
+		return nil
+	}
+	return &r.meta.Workers[at]
+}
+
+// examine finds logs that are missing, damaged, or end too early without the session having been killed, and logs of
+// nobody.
 func (r *run) examine(h *history.History) {
 	for i, c := range h.Header.Clients {
-		at := slices.IndexFunc(r.meta.Workers, func(w rundir.Worker) bool { return w.Name == c.Name && w.Session == int(c.Session) })
-		var w *rundir.Worker
-		if at >= 0 {
-			w = &r.meta.Workers[at]
-		}
+		w, file := r.worker(c), h.Sessions[i].File
+		killed := w != nil && w.Killed
 		problem := ""
-		if !h.Sessions[i].Closed && (w == nil || !w.Killed) {
+		if !h.Sessions[i].Closed && !killed {
 			problem = "its session did not close it, and was not killed"
 		}
 		for _, t := range h.Tears {
-			if int(t.Client) == i && (!t.Tail || w == nil || !w.Killed) {
+			if int(t.Client) == i && !(t.Tail && killed) {
 				problem = fmt.Sprintf("byte %d: %s", t.Offset, t.Reason)
 			}
 		}
-		if problem != "" {
-			r.blame(w, c.Name, h.Sessions[i].File+" is not whole: "+problem)
+		switch {
+		case problem != "":
+			r.blame(w, c.Name, file+" is not whole: "+problem)
+		case file != filepath.Base(rundir.Log("", c.Name, int(c.Session))):
+			r.blame(w, c.Name, fmt.Sprintf("%s is a log of %s's session %d", file, c.Name, c.Session))
+		case w == nil && c.Name != finalReader && r.meta.Stage == rundir.Complete:
+			r.blame(w, c.Name, file+" is of no session that the run had")
 		}
 	}
 	for i := range r.meta.Workers {
@@ -77,12 +120,38 @@ func (r *run) examine(h *history.History) {
 	}
 }
 
+// compare finds logs that are not as the run left them: more of a killed session's log may have been lost since.
+func (r *run) compare(dir string, h *history.History) {
+	known := map[string]bool{}
+	for _, l := range r.meta.Logs {
+		known[l.File] = true
+		c := history.ClientOf(l.File)
+		size, sum, err := history.Digest(filepath.Join(rundir.History(dir), l.File))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			r.blame(r.worker(c), c.Name, l.File+" is not there any more")
+		case err != nil:
+			r.blame(r.worker(c), c.Name, err.Error())
+		case size != l.Bytes || sum != l.Sum:
+			r.blame(r.worker(c), c.Name, l.File+" is not what the run left")
+		}
+	}
+	for i, s := range h.Sessions {
+		if c := h.Header.Clients[i]; len(r.meta.Logs) > 0 && !known[s.File] {
+			r.blame(r.worker(c), c.Name, s.File+" came after the run's end")
+		}
+	}
+}
+
+// finalReader is the name of the session that reads for the judge.
+const finalReader = "final"
+
 // blame notes what is wrong with a log, and whose it is. A run that was cut off does not list its workers: then the log
 // may be anybody's but the final reader's, which goes by its name.
 func (r *run) blame(w *rundir.Worker, name, problem string) {
 	r.logs = append(r.logs, problem)
 	switch {
-	case w == nil && name == "final", w != nil && w.Role == "reader":
+	case w == nil && name == finalReader, w != nil && w.Role == "reader":
 		r.finalTorn = true
 	case w == nil:
 		r.writers, r.readers = problem, problem
@@ -148,8 +217,9 @@ func (t *trial) missing() []string {
 	if !t.run.recorded {
 		return append(list, t.unread()...)
 	}
-	list = append(list, stageReasons(t.run.meta)...)
+	list = append(list, recordReasons(t.run.meta)...)
 	list = append(list, t.run.logs...)
+	list = append(list, t.censusReasons()...)
 	if step := t.run.meta.Clock.WallStepMs; step > maxWallStepMs || step < -maxWallStepMs {
 		list = append(list, fmt.Sprintf("the wall clock was moved by %d ms during the run", step))
 	}
@@ -164,15 +234,29 @@ func (t *trial) missing() []string {
 	return append(list, t.faultReasons()...)
 }
 
-func stageReasons(meta rundir.Meta) []string {
-	if meta.Stage == rundir.Complete {
+// recordReasons are why run.json itself proves nothing.
+func recordReasons(meta rundir.Meta) []string {
+	var list []string
+	if meta.Altered != "" {
+		list = append(list, meta.Altered)
+	}
+	switch {
+	case meta.Stage != rundir.Complete && meta.Error != "":
+		list = append(list, fmt.Sprintf("the run did not come to its end: it stopped at %q: %s", meta.Stage, meta.Error))
+	case meta.Stage != rundir.Complete:
+		list = append(list, fmt.Sprintf("the run did not come to its end: it stopped at %q", meta.Stage))
+	case meta.Error != "":
+		list = append(list, "the run failed: "+meta.Error)
+	}
+	return list
+}
+
+// censusReasons are where the history does not have what the sessions counted.
+func (t *trial) censusReasons() []string {
+	if t.census == nil {
 		return nil
 	}
-	reason := fmt.Sprintf("the run did not come to its end: it stopped at %q", meta.Stage)
-	if meta.Error != "" {
-		reason += ": " + meta.Error
-	}
-	return []string{reason}
+	return t.census.reasons()
 }
 
 func (t *trial) finalReasons() []string {
@@ -185,6 +269,15 @@ func (t *trial) finalReasons() []string {
 	list = append(list, t.unread()...)
 	if t.run.guarantee == ExactlyOnceTransactions && f.Passes < 2 {
 		list = append(list, "the final read made one pass; transactions need two that agree")
+	}
+	for i := range t.ledger.parts {
+		p := &t.ledger.parts[i]
+		if f.Passes > 1 && p.reached[1] < 0 {
+			list = append(list, fmt.Sprintf("the second pass of the final read left %s out", p.name))
+		}
+		if p.end >= 0 && p.highest >= p.end {
+			list = append(list, fmt.Sprintf("offset %d of %s was read, and its recorded end is %d", p.highest, p.name, p.end))
+		}
 	}
 	return list
 }
@@ -221,7 +314,7 @@ func reachedBy(p *partition) []int64 {
 	return slices.DeleteFunc([]int64{p.reached[0], p.reached[1]}, func(n int64) bool { return n < 0 })
 }
 
-// groupReasons tell where a group or the processors did not come to the end.
+// groupReasons tell where the consumers or the processors did not come to the end.
 func (t *trial) groupReasons() []string {
 	var list []string
 	if t.run.processed {
@@ -234,7 +327,13 @@ func (t *trial) groupReasons() []string {
 			list = append(list, "the group did not arrive at the end")
 		}
 	}
-	if t.outputs != nil && len(t.outputs.behind) > 0 && t.run.guarantee == ExactlyOnceTransactions {
+	if t.outputs == nil || !slices.Contains(t.outputs.inputs, true) {
+		return list
+	}
+	if t.outputs.double.checked == 0 {
+		list = append(list, "the processors wrote nothing")
+	}
+	if len(t.outputs.behind) > 0 && t.run.guarantee != AtMostOnce {
 		list = append(list, "the processors did not cover their input to its end: "+strings.Join(t.outputs.behind, ", "))
 	}
 	return list

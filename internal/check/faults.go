@@ -1,12 +1,10 @@
 package check
 
 import (
-	"fmt"
 	"math"
 	"math/bits"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/kbench/kbench/internal/history"
 	"github.com/kbench/kbench/internal/rundir"
@@ -19,6 +17,7 @@ type watch struct {
 	faults []watched
 	before latencies // of acknowledgements before the first fault
 	first  int64     // when that began
+	began  []int64   // by client: its first call
 	sends  uint64    // at risk in the window of any fault
 	seen   []intervals
 }
@@ -27,13 +26,15 @@ type watch struct {
 type watched struct {
 	window
 	partitions []int32 // that it could hurt, nil: all
-	victims    []int32 // clients that it hit, where it hit one
+	victims    []int32 // sessions of the clients that it hit, where it hit any
 	producer   bool    // it hit a producer: nobody else's sends were at risk
 	reader     bool    // it hit a consumer or a processor
 	processor  bool
+	group      string // of the readers that it hit
 
-	sends, refused, unclear uint64
-	slowest                 int64
+	acked, refused, unclear uint64           // sends that it overlapped
+	orphans                 map[int32]uint64 // by victim: sends of its own that no log tells the end of
+	heldBack                int64            // the longest that an acknowledgement kept waiting once it had begun, ns
 	polled, again           uint64
 	hands                   map[int32]*hand // by victim
 	held                    map[int32]bool  // partitions that the victims had
@@ -61,9 +62,12 @@ func faultWindow(f rundir.Fault, clock rundir.Clock) window {
 }
 
 func newWatch(c *court) *watch {
-	w := &watch{court: c, first: math.MaxInt64, seen: make([]intervals, len(c.parts))}
+	w := &watch{court: c, first: math.MaxInt64, seen: make([]intervals, len(c.parts)), began: make([]int64, len(c.h.Header.Clients))}
+	for i := range w.began {
+		w.began[i] = math.MaxInt64
+	}
 	for i, window := range c.windows {
-		f := watched{window: window, hands: map[int32]*hand{}, held: map[int32]bool{}, heirs: map[string]bool{}}
+		f := watched{window: window, orphans: map[int32]uint64{}, hands: map[int32]*hand{}, held: map[int32]bool{}, heirs: map[string]bool{}}
 		if c.run.recorded {
 			c.target(&f, c.run.meta.Faults[i])
 		}
@@ -80,18 +84,30 @@ func (c *court) target(f *watched, fault rundir.Fault) {
 			f.partitions = append(f.partitions, int32(p))
 		}
 	}
-	role, number, _ := strings.Cut(fault.Target, " ")
-	f.producer = role == "producer"
-	f.processor = role == "processor"
-	f.reader = f.processor || role == "consumer"
-	for i, client := range c.h.Header.Clients {
-		for _, w := range c.run.meta.Workers {
-			if w.Role == role && w.Name == client.Name && strings.TrimLeft(w.Name, "abcdefghijklmnopqrstuvwxyz-") == number {
-				f.victims = append(f.victims, int32(i))
-				break
-			}
+	for _, w := range c.run.meta.Workers {
+		if !hits(fault, w) {
+			continue
+		}
+		f.producer = f.producer || w.Role == "producer"
+		f.processor = f.processor || w.Role == "processor"
+		if w.Role != "producer" {
+			f.reader, f.group = true, c.run.groupOf(w.Role)
+		}
+		if i := slices.Index(c.h.Header.Clients, history.Client{Name: w.Name, Session: int32(w.Session)}); i >= 0 {
+			f.victims = append(f.victims, int32(i))
 		}
 	}
+}
+
+// hits tells whether a session is one of the worker that a fault names: "producer 0" is p0.
+func hits(fault rundir.Fault, w rundir.Worker) bool {
+	for _, target := range strings.Split(fault.Target, ", ") {
+		role, number, _ := strings.Cut(target, " ")
+		if w.Role == role && strings.TrimLeft(w.Name, "abcdefghijklmnopqrstuvwxyz-") == number {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *watch) kinds() []history.Kind {
@@ -102,6 +118,9 @@ func (c *watch) add(v *view) {
 	if len(c.faults) == 0 {
 		return
 	}
+	if v.Client >= 0 && int(v.Client) < len(c.began) {
+		c.began[v.Client] = min(c.began[v.Client], v.Call)
+	}
 	if v.Kind == history.Send {
 		c.send(v)
 		return
@@ -111,6 +130,7 @@ func (c *watch) add(v *view) {
 			c.reading(f, v)
 		}
 	}
+	c.taking(v)
 	if v.Kind == history.Poll && v.Partition >= 0 && int(v.Partition) < len(c.seen) {
 		c.seen[v.Partition].addAll(v.Records)
 	}
@@ -125,61 +145,78 @@ func (c *watch) send(v *view) {
 	exposed := false
 	for i := range c.faults {
 		f := &c.faults[i]
-		// What a dead producer's journal left open ended nowhere: its last line in the log is no answer.
-		if f.producer && !slices.Contains(f.victims, v.Client) {
+		own := slices.Contains(f.victims, v.Client)
+		if f.producer && !own || len(f.partitions) > 0 && v.Partition >= 0 && !slices.Contains(f.partitions, v.Partition) {
 			continue
 		}
-		orphaned := v.Outcome == history.Indeterminate && v.Call <= f.to && slices.Contains(f.victims, v.Client)
-		if !orphaned && !f.overlaps(v.Call, v.Return) || len(f.partitions) > 0 && v.Partition >= 0 && !slices.Contains(f.partitions, v.Partition) {
+		switch {
+		case v.Open && own: // its last line in the log is no answer
+			f.orphans[v.Client]++
+		case !f.overlaps(v.Call, v.Return):
 			continue
-		}
-		switch v.Outcome {
-		case history.Failed:
+		case v.Outcome == history.Failed:
 			f.refused++
 			continue
-		case history.Indeterminate:
+		case v.Outcome == history.OK:
+			f.acked++
+			f.heldBack = max(f.heldBack, v.Return-max(v.Call, f.from))
+		default:
 			f.unclear++
-		case history.OK:
-			f.slowest = max(f.slowest, took)
 		}
-		f.sends++
-		exposed = true
+		exposed = exposed || v.Outcome == history.OK || !c.mayBeLost()
 	}
 	if exposed {
 		c.sends++
 	}
 }
 
-// reading follows what a reader had in hand when a fault hit it, and who went on with it.
+// mayBeLost tells whether the promise leaves it to chance what becomes of a send without an answer: under at-least-once
+// it may be lost, or stored twice.
+func (c *watch) mayBeLost() bool { return c.run.guarantee == AtLeastOnce }
+
+// reading follows what a reader had in hand when a fault hit it, and what its group was given in the meantime.
 func (c *watch) reading(f *watched, v *view) {
-	victim := slices.Contains(f.victims, v.Client)
-	if victim && v.Return <= f.from {
+	switch {
+	case v.Return <= f.from && slices.Contains(f.victims, v.Client):
 		c.inHand(f, v)
-		return
+	case v.Return > f.from && v.Kind == history.Poll && f.overlaps(v.Call, v.Return) && (v.Group == f.group || v.Group == ""):
+		f.polled += uint64(len(v.Records))
 	}
-	if v.Return <= f.from {
-		return
-	}
+}
+
+// taking looks for who went on with what a victim had: a sign of the fault that had taken the partition from its reader
+// last.
+func (c *watch) taking(v *view) {
 	switch v.Kind {
 	case history.Poll:
 		if v.Partition < 0 || int(v.Partition) >= len(c.seen) {
 			return
 		}
+		f := c.lastOn(v.Partition, v.Return)
 		for k := range v.Records {
-			if c.seen[v.Partition].has(v.Records[k].Offset) {
+			if f != nil && c.seen[v.Partition].has(v.Records[k].Offset) {
 				f.again++
 			}
 		}
-		if f.overlaps(v.Call, v.Return) {
-			f.polled += uint64(len(v.Records))
-		}
 	case history.Assign:
 		for _, p := range v.Partitions {
-			if f.held[p] && !slices.Contains(f.victims, v.Client) { // its own next session is no other member
+			if f := c.lastOn(p, v.Return); f != nil && !slices.Contains(f.victims, v.Client) { // its own next session is no other member
 				f.heirs[c.client(v.Client)] = true
 			}
 		}
 	}
+}
+
+// lastOn is the fault that hit a partition's reader last before a time, nil for none.
+func (c *watch) lastOn(p int32, before int64) *watched {
+	var last *watched
+	for i := range c.faults {
+		f := &c.faults[i]
+		if f.reader && f.held[p] && f.from < before && (last == nil || f.from >= last.from) {
+			last = f
+		}
+	}
+	return last
 }
 
 // inHand follows a victim until the fault.
@@ -236,15 +273,41 @@ func (h *hand) drop(p int32) {
 
 func (c *watch) found() []tally { return nil }
 
-// atRisk is the number of records that a fault could have hurt.
-func (f *watched) atRisk() uint64 {
-	if !f.reader {
-		return f.sends
+// onDuty tells whether a session is the one of its worker that a fault found at work: an earlier one was dead by then.
+func (c *watch) onDuty(f *watched, client int32) bool {
+	own := c.h.Header.Clients[client]
+	return c.began[client] <= f.from && !slices.ContainsFunc(f.victims, func(other int32) bool {
+		next := c.h.Header.Clients[other]
+		return next.Name == own.Name && next.Session > own.Session && c.began[other] <= f.from
+	})
+}
+
+// open is the number of a victim's own sends that were without an answer when the fault came.
+func (c *watch) open(f *watched) uint64 {
+	n := f.unclear
+	for client, orphans := range f.orphans {
+		if c.onDuty(f, client) {
+			n += orphans
+		}
+	}
+	return n
+}
+
+// atRisk is the number of records that a fault could have hurt. Only what was acknowledged can be lost; what was left
+// open may still be stored twice or out of order, where that is promised.
+func (c *watch) atRisk(f *watched) uint64 {
+	switch {
+	case !f.reader && c.mayBeLost():
+		return f.acked
+	case !f.reader:
+		return f.acked + c.open(f)
 	}
 	n := f.polled
-	for _, h := range f.hands {
+	for client, h := range f.hands {
 		for _, offsets := range h.offsets {
-			n += uint64(len(offsets))
+			if c.onDuty(f, client) {
+				n += uint64(len(offsets))
+			}
 		}
 	}
 	return n
@@ -257,7 +320,7 @@ func (c *watch) exposed() *uint64 {
 	}
 	n := c.sends
 	for i := range c.faults {
-		n = max(n, c.faults[i].atRisk())
+		n = max(n, c.atRisk(&c.faults[i]))
 	}
 	return &n
 }
@@ -277,84 +340,8 @@ func (c *watch) judgements() []FaultJudgement {
 	list := make([]FaultJudgement, len(c.faults))
 	for i := range c.faults {
 		f := &c.faults[i]
-		n := f.atRisk()
+		n := c.atRisk(f)
 		list[i] = FaultJudgement{Name: f.name, Target: f.target, From: f.from, To: f.to, Healed: true, AtRisk: &n, LossRate95: LossRate95(n), Protection: c.signs(f)}
-	}
-	return list
-}
-
-// signs in the history that the promise was defended while a fault lasted.
-func (c *watch) signs(f *watched) []string {
-	var list []string
-	say := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
-	usual := c.before.p99()
-	if least := max(3*usual, int64(50*time.Millisecond)); f.slowest >= least {
-		say("an acknowledgement was held back for %v (p99 before the first fault: %v)", round(f.slowest), round(usual))
-	}
-	if f.refused > 0 {
-		say("%d sends were refused", f.refused)
-	}
-	if f.unclear > 0 {
-		say("%d sends were left open rather than acknowledged", f.unclear)
-	}
-	if f.again > 0 {
-		say("%d records were delivered again", f.again)
-	}
-	if len(f.heirs) > 0 {
-		names := make([]string, 0, len(f.heirs))
-		for name := range f.heirs {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		say("its partitions went to %s", strings.Join(names, ", "))
-	}
-	return list
-}
-
-func round(ns int64) time.Duration { return time.Duration(ns).Round(100 * time.Microsecond) }
-
-// faultReasons list what faults did not show. A fault that did not bite or had nothing to hurt proves nothing, and
-// neither does a promise that never had to be defended.
-func (t *trial) faultReasons() []string {
-	var list []string
-	if t.watch == nil || len(t.run.meta.Faults) == 0 {
-		return nil
-	}
-	defended := false
-	for i, judged := range t.watch.judgements() {
-		f := t.run.meta.Faults[i]
-		name := faultLabel(f.Name, f.Target)
-		if f.Error != "" {
-			list = append(list, fmt.Sprintf("%s: %s", name, f.Error))
-		}
-		defended = defended || len(judged.Protection)+len(f.Protection)+len(counted(f)) > 0
-		if f.Drawn {
-			continue // asked of all that are drawn together
-		}
-		if !f.Bit {
-			list = append(list, fmt.Sprintf("%s did not bite: nothing in the cluster or the system shows it", name))
-		}
-		if *judged.AtRisk == 0 {
-			list = append(list, fmt.Sprintf("nothing was at risk while %s lasted", name))
-		}
-	}
-	list = append(list, t.drawn().reasons()...)
-	if !defended {
-		list = append(list, "nothing shows that the promise was defended: no acknowledgement was held back, refused, retried or left open, no record delivered again, nobody fenced")
-	}
-	return list
-}
-
-// counted are the clients' own counters that show a defence, as far as they grew after the fault had begun.
-func counted(f rundir.Fault) []string {
-	var list []string
-	for name, n := range f.Counters {
-		own := strings.TrimPrefix(name, "client.") // the client library's own
-		// Names that begin with an underscore are librdkafka's local errors: a connection broke, nobody defended anything.
-		answered := strings.HasPrefix(own, "error.") && !strings.HasPrefix(own, "error._")
-		if n > 0 && (own == "retries" || own == "fenced" || answered) {
-			list = append(list, fmt.Sprintf("%s: %d", name, n))
-		}
 	}
 	return list
 }

@@ -21,9 +21,14 @@ func Dir(dir string) (Judgement, error) {
 	}
 	h, err := history.Open(rundir.History(dir))
 	if err != nil {
-		return unreadable(meta, err), nil
+		return unreadable(meta, fmt.Sprintf("the history cannot be read: %v", err)), nil
 	}
-	return judge(h, recordedRun(meta, h)), nil
+	if why := another(meta, &h.Header); why != "" {
+		return unreadable(meta, why), nil
+	}
+	r := recordedRun(meta, h)
+	r.compare(dir, h)
+	return judge(h, r), nil
 }
 
 // JSONL judges a hand-written or exported history. An error means that it does not keep to the format.
@@ -35,11 +40,11 @@ func JSONL(r io.Reader) (Judgement, error) {
 	return judge(h, run{guarantee: h.Header.Guarantee}), nil
 }
 
-func unreadable(meta rundir.Meta, err error) Judgement {
+func unreadable(meta rundir.Meta, why string) Judgement {
 	j := Judgement{Guarantee: meta.Guarantee, Expected: expected(meta.Guarantee, meta.Expect.Violated), Warnings: meta.Warnings}
 	j.Faults = make([]FaultJudgement, len(meta.Faults))
 	j.nameFaults(meta)
-	j.Reasons = append(stageReasons(meta), fmt.Sprintf("the history cannot be read: %v", err))
+	j.Reasons = append(recordReasons(meta), why)
 	return j
 }
 
@@ -73,6 +78,7 @@ type trial struct {
 	tallies []tally
 	watch   *watch
 	agree   *agreement
+	census  *census
 	outputs *outputs
 	effects *effects
 	counts  Counts
@@ -153,6 +159,10 @@ func (d *docket) open(c *court) {
 	d.list = checkers(c)
 	d.watch, d.agree = newWatch(c), &agreement{court: c}
 	d.list = append(d.list, namedChecker{"faults", d.watch}, namedChecker{"passes", d.agree})
+	if d.run.recorded {
+		d.census = newCensus(c)
+		d.list = append(d.list, namedChecker{"census", d.census})
+	}
 	d.out = make([]bool, len(d.list))
 	for i, checker := range d.list {
 		switch own := checker.checker.(type) {

@@ -85,7 +85,7 @@ func (r longRun) write(tb testing.TB, dir string) Counts {
 func (w *longWriter) create() {
 	meta := goodRun().meta
 	meta.Faults, meta.Workers = nil, nil
-	meta.FinalRead.Passes = w.passes
+	meta.FinalRead.Passes, meta.Topics[0].Partitions = w.passes, w.partitions
 	if w.transaction > 0 {
 		meta.Guarantee, meta.Judged.Transactions = ExactlyOnce, true
 	}

@@ -105,13 +105,17 @@ func (c *outputs) unanswered(partition int32) {
 	}
 }
 
-// covered is how far any group has committed its input, everything where the run waited for the group to arrive.
+// covered is how far the processors have committed their input, everything where the run waited for them to arrive. A
+// hand-written history does not tell which group is theirs.
 func (c *outputs) covered(p int32) int64 {
 	if c.run.drained {
 		return math.MaxInt64
 	}
 	cover := int64(0)
-	for _, g := range c.ledger.groups {
+	for name, g := range c.ledger.groups {
+		if c.run.recorded && name != c.run.groupOf("processor") {
+			continue
+		}
 		cover = max(cover, g.cover[p])
 	}
 	return cover

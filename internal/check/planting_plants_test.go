@@ -250,7 +250,7 @@ func failedRead(g *garden) (planted, bool) {
 	}
 	isolation := []log.Isolation{log.IsolationUnknown, log.ReadCommitted, log.ReadUncommitted}[g.rng.IntN(3)]
 	g.say(g.poll(g.stranger("c9", "consumer"), p, isolation, log.Record{Offset: g.frontier(p) + g.rng.Int64N(5), Value: v, Epoch: log.Unknown}))
-	return planted{anomaly: abortedRead, count: 1, value: v, breaks: breaksOnce}, true
+	return planted{anomaly: abortedRead, count: 1, value: v, breaks: breaksOnce, beyond: true}, true
 }
 
 // aborted lists what was stored and aborted.

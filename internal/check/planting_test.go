@@ -24,6 +24,7 @@ type planted struct {
 	value   log.Value // that must be among the witnesses; the zero value: any
 	breaks  []string  // guarantees
 	with    []string  // what it brings with it
+	beyond  bool      // it is read beyond the recorded end, where a run proves nothing
 }
 
 // The decision table once more, written by hand.

@@ -1,6 +1,9 @@
 package check
 
 import (
+	"bytes"
+	"cmp"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,8 +20,12 @@ const ms = int64(1_000_000)
 type recorded struct {
 	meta rundir.Meta
 	logs map[log.Client][]log.Op
-	open []log.Client // sessions that do not close their logs
-	then func(dir string)
+	open []log.Client   // sessions that do not close their logs
+	told []rundir.Fault // that the history has, nil: those of run.json
+	run  uint64         // that the logs tell of, 0: 7
+
+	flushEach int // operations in a chunk, 0: as many as fit
+	then      func(dir string)
 }
 
 const sends = 300
@@ -34,8 +41,11 @@ func goodRun() *recorded {
 		Topics:  []rundir.Topic{{Name: "orders", Partitions: 1, Role: "load"}},
 		Clock:   rundir.Clock{MeasureStart: 100 * ms, MeasureEnd: 3000 * ms, LoadEnd: 3100 * ms},
 		Faults:  []rundir.Fault{{Name: "kill", Target: "broker 1", Asked: "leader(orders/0)", At: 1000 * ms, Healed: &healed, Bit: true, Evidence: []string{"leader of orders/0 moved 1→2"}}},
-		Workers: []rundir.Worker{{Name: "p0", Session: 1, Role: "producer"}, {Name: "c0", Session: 1, Role: "consumer"}},
-		Judged:  rundir.Judged{Processed: true, Group: "readers", Commit: "after-processing", SameSession: true, Drained: true, Driver: "confluent", Acks: "all"},
+		Workers: []rundir.Worker{
+			{Name: "p0", Session: 1, Role: "producer", Counters: map[string]uint64{"sent": sends}},
+			{Name: "c0", Session: 1, Role: "consumer", Counters: map[string]uint64{"read": sends}},
+		},
+		Judged: rundir.Judged{Processed: true, Group: "readers", Commit: "after-processing", SameSession: true, Drained: true, Driver: "confluent", Acks: "all"},
 		FinalRead: rundir.FinalRead{
 			Done: true, Passes: 1,
 		},
@@ -106,37 +116,71 @@ func (r *recorded) lose(n int64) {
 	final.Records = slices.DeleteFunc(slices.Clone(final.Records), func(r log.Record) bool { return r.Value.Seq == n })
 }
 
-func (r *recorded) write(t *testing.T) string {
+func (r *recorded) write(t testing.TB) string {
 	dir := t.TempDir()
 	if err := os.Mkdir(rundir.History(dir), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	r.meta.Logs = nil
+	for c, ops := range r.logs {
+		r.writeLog(t, dir, c, ops)
+	}
 	if err := r.meta.Save(dir); err != nil {
 		t.Fatal(err)
-	}
-	for c, ops := range r.logs {
-		head := log.Header{Run: 7, Partitions: []string{"orders/0"}, Producers: []string{"p0", "p1"}, Self: c}
-		w, err := log.Create(rundir.Log(dir, c.Name, int(c.Session)), head)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := range ops {
-			if err := w.Append(&ops[i]); err != nil {
-				t.Fatal(err)
-			}
-		}
-		end := w.Close
-		if slices.Contains(r.open, c) {
-			end = w.Flush
-		}
-		if err := end(); err != nil {
-			t.Fatal(err)
-		}
 	}
 	if r.then != nil {
 		r.then(dir)
 	}
 	return dir
+}
+
+func (r *recorded) writeLog(t testing.TB, dir string, c log.Client, ops []log.Op) {
+	path := rundir.Log(dir, c.Name, int(c.Session))
+	w, err := log.Create(path, log.Header{Run: cmp.Or(r.run, 7), Partitions: []string{"orders/0"}, Producers: []string{"p0", "p1"}, Self: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Name == finalReader && ops != nil {
+		ops = slices.Concat(ops, r.faultOps())
+	}
+	for i := range ops {
+		err := w.Append(&ops[i])
+		if err == nil && r.flushEach > 0 && i%r.flushEach == 0 {
+			err = w.Flush()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	end := w.Close
+	if slices.Contains(r.open, c) {
+		end = w.Flush
+	}
+	if err := end(); err != nil {
+		t.Fatal(err)
+	}
+	size, sum, err := log.Digest(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.meta.Logs = append(r.meta.Logs, rundir.LogFile{File: filepath.Base(path), Bytes: size, Sum: sum})
+}
+
+// faultOps are the faults as a run writes them behind its final read.
+func (r *recorded) faultOps() (ops []log.Op) {
+	faults := r.told
+	if faults == nil {
+		faults = r.meta.Faults
+	}
+	for _, f := range faults {
+		o := op(log.Fault)
+		o.Name, o.Target, o.Call, o.Return = f.Name, f.Target, f.At, max(f.At, 5000*ms)
+		if f.Healed != nil {
+			o.Return = max(f.At, *f.Healed)
+		}
+		ops = append(ops, o)
+	}
+	return ops
 }
 
 func (r *recorded) judge(t *testing.T) Judgement {
@@ -208,7 +252,7 @@ func worthless() []struct {
 			}
 		}
 	}
-	damage := func(file string) func(string) {
+	flip := func(file string) func(string) {
 		return func(dir string) {
 			path := filepath.Join(rundir.History(dir), file)
 			b, err := os.ReadFile(path)
@@ -236,6 +280,60 @@ func worthless() []struct {
 				ops[i].Outcome = log.Indeterminate
 			}
 		}},
+		{"the run failed at its end", "the run failed: no space left", func(r *recorded) { r.meta.Error = "no space left" }},
+		{"run.json was changed", "its seal is broken", func(r *recorded) {
+			r.then = func(dir string) {
+				replace(filepath.Join(dir, rundir.MetaFile), `"at_ns": 1000000000`, `"at_ns": 1100000000`)
+			}
+		}},
+		{"run.json says what nobody understands", `unknown field "forgiven"`, func(r *recorded) {
+			r.then = func(dir string) { replace(filepath.Join(dir, rundir.MetaFile), `"repeat"`, `"forgiven": 3, "repeat"`) }
+		}},
+		{"run.json of another run", "run.json tells of run 0000000000000008, the history of run 0000000000000007", func(r *recorded) { r.meta.RunID = "0000000000000008" }},
+		{"run.json with other partitions", "run.json has the partitions [orders/0 orders/1], the history [orders/0]", func(r *recorded) { r.meta.Topics[0].Partitions = 2 }},
+		{"two runs mixed", "it belongs to run 0000000000000009, the other logs to 0000000000000007", func(r *recorded) {
+			r.then = func(dir string) {
+				w, err := log.Create(rundir.Log(dir, "c1", 1), log.Header{Run: 9, Partitions: []string{"orders/0"}, Self: log.Client{Name: "c1", Session: 1}})
+				if err != nil {
+					panic(err)
+				}
+				if err := w.Close(); err != nil {
+					panic(err)
+				}
+			}
+		}},
+		{"a log of nobody", "c1.1.log is of no session that the run had", func(r *recorded) {
+			r.logs[log.Client{Name: "c1", Session: 1}] = nil
+		}},
+		{"a log that came later", "c0.2.log came after the run's end", func(r *recorded) {
+			r.then = func(dir string) { copyFile(rundir.Log(dir, "c0", 1), rundir.Log(dir, "c0", 2)) }
+		}},
+		{"a log under another name", "c0.2.log is a log of c0's session 1", func(r *recorded) {
+			r.then = func(dir string) { copyFile(rundir.Log(dir, "c0", 1), rundir.Log(dir, "c0", 2)) }
+		}},
+		{"a log that is gone", "c0.1.log is not there any more", func(r *recorded) {
+			r.then = func(dir string) { remove(rundir.Log(dir, "c0", 1)) }
+		}},
+		{"the final reader's log is gone", "final.1.log is not there any more", func(r *recorded) {
+			r.then = func(dir string) { remove(rundir.Log(dir, finalReader, 1)) }
+		}},
+		{"less of a killed session's log than it left", "c0.1.log is not what the run left", func(r *recorded) {
+			r.killConsumer()
+			r.then = cut("c0.1.log", func(size int64) int64 { return size - 40 })
+		}},
+		{"sends were dropped", "p0's session 1 counted 301 sends, and its log has 300", func(r *recorded) { r.meta.Workers[0].Counters["sent"]++ }},
+		{"reads were dropped", "c0's session 1 counted 301 records that it read, and its log has 300", func(r *recorded) { r.meta.Workers[1].Counters["read"]++ }},
+		{"events were dropped", "c0's session 1 dropped 2 events", func(r *recorded) { r.meta.Workers[1].Counters["dropped"] = 2 }},
+		{"the client library dropped events", "p0's session 1 dropped 1 events", func(r *recorded) { r.meta.Workers[0].Counters["client.dropped"] = 1 }},
+		{"operations on partitions that are not the run's", "1 operations are on partitions that the run does not have", func(r *recorded) {
+			stray := op(log.Commit)
+			stray.Call, stray.Return, stray.Offsets = 10, 20, []log.PartitionOffset{{Partition: log.Unknown, Offset: 3}}
+			r.add("c0", stray)
+		}},
+		{"the clock went backwards", "2 operations, the first of c0, returned before they were called", func(r *recorded) {
+			ops := *r.of("c0")
+			ops[20].Return, ops[31].Return = ops[20].Call-1, ops[31].Call-ms
+		}},
 		{"the run was interrupted", `stopped at "interrupted"`, func(r *recorded) { r.meta.Stage = rundir.Interrupted }},
 		{"the run was cut off", `stopped at "measuring"`, func(r *recorded) { r.meta.Stage = rundir.Measuring }},
 		{"the cluster failed", "no space left", func(r *recorded) { r.meta.Stage, r.meta.Error = rundir.Broken, "no space left" }},
@@ -259,10 +357,28 @@ func worthless() []struct {
 			r.meta.Judged.Transactions = true // or the hole would be a finding
 			r.meta.FinalRead.Passes = 2
 		}},
+		{"the second pass left a partition out", "the second pass of the final read left orders/0 out", func(r *recorded) { r.meta.FinalRead.Passes = 2 }},
+		{"a record was read beyond the end", "offset 299 of orders/0 was read, and its recorded end is 299", func(r *recorded) {
+			r.set("final", slices.Clone(*r.of("final")))
+			ops := *r.of("final")
+			ops[0].Offsets = []log.PartitionOffset{{Partition: 0, Offset: sends - 1}}
+		}},
+		{"the final reader died", "final.1.log is not whole", func(r *recorded) {
+			r.meta.Stage, r.meta.Error, r.meta.FinalRead.Done = rundir.Broken, "final read: the reader died", false
+			r.open = []log.Client{{Name: finalReader, Session: 1}}
+		}},
 		{"one pass over transactions", "two that agree", func(r *recorded) {
 			r.meta.Guarantee, r.meta.Judged.Transactions = ExactlyOnceTransactions, true
 		}},
 		{"a fault that did not bite", "kill broker 1 did not bite", func(r *recorded) { r.meta.Faults[0].Bit = false }},
+		{"a fault without evidence", "kill broker 1 is said to have bitten, and no evidence is given", func(r *recorded) { r.meta.Faults[0].Evidence = nil }},
+		{"a fault that was never reached", "never injected: the load is over", func(r *recorded) {
+			r.meta.Faults[0] = rundir.Fault{Name: "kill", Asked: "leader(orders/0)", Error: "never injected: the load is over"}
+		}},
+		{"a fault that was not healed", "kill broker 1 was never healed", func(r *recorded) { r.meta.Faults[0].Healed = nil }},
+		{"a fault healed before it began", "that cannot be", func(r *recorded) { *r.meta.Faults[0].Healed = 999 * ms }},
+		{"faults that the history does not tell of", "the history of []", func(r *recorded) { r.told = []rundir.Fault{} }},
+		{"faults that run.json does not tell of", "run.json tells of the faults []", func(r *recorded) { r.told, r.meta.Faults = r.meta.Faults, nil }},
 		{"a fault that failed", "no such broker", func(r *recorded) { r.meta.Faults[0].Error = "no such broker" }},
 		{"a fault with nothing at risk", "nothing was at risk while kill broker 1", func(r *recorded) {
 			r.meta.Faults[0].At, *r.meta.Faults[0].Healed = 3500*ms, 3600*ms
@@ -284,7 +400,18 @@ func worthless() []struct {
 			r.meta.Judged.Transactions = true // holes are not the point here
 			r.meta.FinalRead.Passes = 2
 		}},
-		{"no sign of a defence", "nothing shows that the promise was defended", fast},
+		{"no acknowledgement while a fault lasted", "nothing was at risk while kill broker 1", func(r *recorded) {
+			ops := *r.of("p0")
+			for i := range ops {
+				if ops[i].Return >= 1000*ms && ops[i].Call <= 2000*ms {
+					ops[i].Outcome = log.Indeterminate
+				}
+			}
+		}},
+		{"no sign of a defence", "nothing shows that the promise was defended against kill broker 1", fast},
+		{"a second fault with nothing at risk", "nothing was at risk while pause broker 2 lasted", func(r *recorded) { r.second(3500*ms, 3600*ms) }},
+		{"a second fault against which nothing was defended", "nothing shows that the promise was defended against pause broker 2", func(r *recorded) { r.second(2300*ms, 2600*ms) }},
+		{"the first fault's defence lasts into the second", "nothing shows that the promise was defended against pause broker 2", func(r *recorded) { r.second(1490*ms, 1600*ms) }},
 		{"the wall clock went back", "moved by -5000 ms", func(r *recorded) { r.meta.Clock.WallStepMs = -5000 }},
 		{"the wall clock jumped", "moved by 201 ms", func(r *recorded) { r.meta.Clock.WallStepMs = 201 }},
 		{"a producer's log is torn, and it was not killed", "p0.1.log is not whole", func(r *recorded) { r.then = cut("p0.1.log", tail) }},
@@ -293,13 +420,13 @@ func worthless() []struct {
 		{"most of the final reader's log is gone", "final.1.log is not whole", func(r *recorded) {
 			r.then = cut("final.1.log", func(size int64) int64 { return size / 2 })
 		}},
-		{"a producer's log is damaged within", "p0.1.log is not whole", func(r *recorded) { r.then = damage("p0.1.log") }},
-		{"a consumer's log is damaged within", "c0.1.log is not whole", func(r *recorded) { r.then = damage("c0.1.log") }},
+		{"a producer's log is damaged within", "p0.1.log is not whole", func(r *recorded) { r.then = flip("p0.1.log") }},
+		{"a consumer's log is damaged within", "c0.1.log is not whole", func(r *recorded) { r.then = flip("c0.1.log") }},
 		{"a killed session's log is damaged within", "c0.1.log is not whole", func(r *recorded) {
 			r.meta.Workers[1].Killed = true
-			r.then = damage("c0.1.log")
+			r.then = flip("c0.1.log")
 		}},
-		{"the final reader's log is damaged within", "final.1.log is not whole", func(r *recorded) { r.then = damage("final.1.log") }},
+		{"the final reader's log is damaged within", "final.1.log is not whole", func(r *recorded) { r.then = flip("final.1.log") }},
 		{"a session did not close its log", "p0.1.log is not whole", func(r *recorded) { r.open = []log.Client{{Name: "p0", Session: 1}} }},
 		{"a session's log is missing", "there is no log of c1's session 1", func(r *recorded) {
 			r.meta.Workers = append(r.meta.Workers, rundir.Worker{Name: "c1", Session: 1, Role: "consumer"})
@@ -319,8 +446,45 @@ func worthless() []struct {
 			r.meta.Judged.Drained = false
 			r.without("c0", seq(sends-1))
 		}},
+		{"the processors wrote nothing", "the processors wrote nothing", func(r *recorded) {
+			r.meta.Judged.Processors, r.meta.Judged.InputTopic, r.meta.Judged.Drained = "billing", "orders", false
+		}},
+		{"the processors did not arrive", "the processors did not cover their input to its end: orders/0", func(r *recorded) {
+			r.meta.Judged.Processors, r.meta.Judged.InputTopic, r.meta.Judged.Drained = "billing", "orders", false
+		}},
 		{"the group is not known to have arrived", "did not arrive at the end", func(r *recorded) { r.meta.Judged.Drained = false }},
 	}
+}
+
+func replace(path, old, new string) {
+	b, err := os.ReadFile(path)
+	if err != nil || !bytes.Contains(b, []byte(old)) {
+		panic(fmt.Sprintf("%s has no %s: %v", path, old, err))
+	}
+	if err := os.WriteFile(path, bytes.Replace(b, []byte(old), []byte(new), 1), 0o644); err != nil {
+		panic(err)
+	}
+}
+
+func copyFile(from, to string) {
+	b, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, b, 0o644)
+	}
+	if err != nil {
+		panic(err)
+	}
+}
+
+func remove(path string) {
+	if err := os.Remove(path); err != nil {
+		panic(err)
+	}
+}
+
+// second adds a fault after the first.
+func (r *recorded) second(at, healed int64) {
+	r.meta.Faults = append(r.meta.Faults, rundir.Fault{Name: "pause", Target: "broker 2", At: at, Healed: &healed, Bit: true, Evidence: []string{"process 5 of broker 2 is paused"}})
 }
 
 func TestAWorthlessRunNeverHolds(t *testing.T) {
@@ -431,6 +595,9 @@ func TestWhatAKilledSessionMayHaveSentIsNotForeign(t *testing.T) {
 	extra(r)
 	r.open = []log.Client{{Name: "p0", Session: 1}}
 	r.meta.Workers[0].Killed = true
+	killed := rundir.Fault{Name: "kill", Target: "producer 0", At: 2500 * ms, Healed: new(int64), Bit: true, Evidence: []string{"process gone"}, Protection: []string{"fenced"}}
+	*killed.Healed = 2600 * ms
+	r.meta.Faults = append(r.meta.Faults, killed)
 	j := r.judge(t)
 	if j.Verdict != Holds || len(j.Findings) != 0 || j.Counts.Sent != sends+1 || j.Counts.Indeterminate != 1 {
 		t.Errorf("killed: %v %v %q, counts %+v", j.Verdict, found(j), j.Reasons, j.Counts)
@@ -441,9 +608,8 @@ func TestWhatAKilledSessionMayHaveSentIsNotForeign(t *testing.T) {
 	}
 }
 
-// A torn log of a session that was killed is as it should be.
-func TestAKilledConsumerIsNoProblem(t *testing.T) {
-	r := goodRun()
+// killConsumer kills the only consumer, whose log ends there, and has another go on.
+func (r *recorded) killConsumer() {
 	healed := 2500 * ms
 	r.meta.Faults = []rundir.Fault{{Name: "kill", Target: "consumer 0", At: 2000 * ms, Healed: &healed, Bit: true, Evidence: []string{"process gone"}}}
 	r.meta.Workers[1].Killed = true
@@ -461,6 +627,12 @@ func TestAKilledConsumerIsNoProblem(t *testing.T) {
 		o.Call, o.Return = o.Call+300*ms, o.Return+300*ms
 		r.add("c1", o)
 	}
+}
+
+// A torn log of a session that was killed is as it should be.
+func TestAKilledConsumerIsNoProblem(t *testing.T) {
+	r := goodRun()
+	r.killConsumer()
 	j := r.judge(t)
 	if j.Verdict != Holds {
 		t.Fatalf("%v, reasons %q", j.Verdict, j.Reasons)

@@ -80,6 +80,7 @@ type Op struct {
 	Offset    int64  // sends: where it was stored; Unknown
 	Value     Value  // sends
 	Attempt   int32  // sends: 1, or higher for a resend from a journal
+	Open      bool   // sends: a journal line that nothing completed; its Return is the log's last, and no answer
 
 	FromPartition int32 // sends: the input that an output answers; Unknown
 	FromOffset    int64

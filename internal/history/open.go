@@ -140,7 +140,7 @@ func (s source) examine() (*examined, error) {
 	x.header, err = readHeader(c)
 	if errors.Is(err, errTorn) || errors.Is(err, io.EOF) {
 		x.tear(0, true, "ends before its header")
-		x.header.Self, x.lost = clientOf(x.session.File), true
+		x.header.Self, x.lost = ClientOf(x.session.File), true
 		return x, nil
 	}
 	if err != nil {
@@ -231,8 +231,8 @@ func readHeader(c *chunks) (Header, error) {
 	return unmarshalHeader(raw)
 }
 
-// clientOf reads name.session.log.
-func clientOf(file string) Client {
+// ClientOf reads name.session.log.
+func ClientOf(file string) Client {
 	name := strings.TrimSuffix(file, ".log")
 	dot := strings.LastIndexByte(name, '.')
 	if dot < 0 {

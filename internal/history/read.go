@@ -153,7 +153,7 @@ func (c *cursor) chunk() error {
 func (c *cursor) end() {
 	c.ended = true
 	for _, op := range c.open {
-		op.Return = c.order
+		op.Return, op.Open = c.order, true
 		c.left = append(c.left, op)
 	}
 	slices.SortFunc(c.left, func(a, b Op) int {

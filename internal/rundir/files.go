@@ -1,6 +1,7 @@
 package rundir
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,12 +9,15 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/cespare/xxhash/v2"
 )
 
 // Version of run.json.
 const Version = 1
 
-// Load reads a run directory's run.json.
+// Load reads a run directory's run.json. One that was changed since it was written, or has members that this kbench does
+// not know, is read as far as it goes, and Altered says so.
 func Load(dir string) (Meta, error) {
 	b, err := os.ReadFile(filepath.Join(dir, MetaFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -22,24 +26,66 @@ func Load(dir string) (Meta, error) {
 	if err != nil {
 		return Meta{}, fmt.Errorf("read run: %w", err)
 	}
-	var m Meta
-	if err := json.Unmarshal(b, &m); err != nil {
+	m, err := parse(b)
+	if err != nil {
 		return Meta{}, fmt.Errorf("read %s: %w", filepath.Join(dir, MetaFile), err)
-	}
-	if m.Version != Version {
-		return Meta{}, fmt.Errorf("%s has version %d, this kbench reads %d", filepath.Join(dir, MetaFile), m.Version, Version)
 	}
 	return m, nil
 }
 
-// Save writes run.json so that a reader sees the old one or the new one, never a part.
+func parse(b []byte) (Meta, error) {
+	var m Meta
+	if err := json.Unmarshal(b, &m); err != nil {
+		return Meta{}, err
+	}
+	if m.Version != Version {
+		return Meta{}, fmt.Errorf("it has version %d, this kbench reads %d", m.Version, Version)
+	}
+	m.Altered = altered(b, m)
+	return m, nil
+}
+
+// altered compares a run.json with its seal. A member that is not known may be what speaks against the run, so that
+// nobody who does not know it can judge by the rest.
+func altered(b []byte, m Meta) string {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(new(Meta)); err != nil {
+		return fmt.Sprintf("%s, written by kbench %s: %v", MetaFile, m.Kbench, err)
+	}
+	if m.Seal != "" && m.Seal != seal(b, m.Seal) {
+		return MetaFile + " was changed after it was written: its seal is broken"
+	}
+	return ""
+}
+
+// Save writes run.json so that a reader sees the old one or the new one, never a part. It is sealed: the last member is
+// the XXH64 of all the file's bytes, with zeros where its own 16 hex digits stand.
 func (m Meta) Save(dir string) error {
-	m.Version = Version
+	m.Version, m.Seal = Version, unsealed
 	b, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
 		return fmt.Errorf("write run: %w", err)
 	}
-	return WriteFile(filepath.Join(dir, MetaFile), append(b, '\n'))
+	b = append(b, '\n')
+	at := bytes.LastIndex(b, []byte(unsealed))
+	copy(b[at:], seal(b, unsealed))
+	return WriteFile(filepath.Join(dir, MetaFile), b)
+}
+
+const unsealed = "0000000000000000"
+
+// seal of a file in which the given one stands last.
+func seal(b []byte, stands string) string {
+	at := bytes.LastIndex(b, []byte(stands))
+	if at < 0 || len(stands) != len(unsealed) {
+		return ""
+	}
+	d := xxhash.New()
+	for _, part := range [][]byte{b[:at], []byte(unsealed), b[at+len(stands):]} {
+		_, _ = d.Write(part) // never fails: see hash.Hash
+	}
+	return fmt.Sprintf("%016x", d.Sum64())
 }
 
 // WriteFile replaces a file as a whole: it has its old content or its new one, also after a crash of the machine.

@@ -1,6 +1,8 @@
 package rundir
 
 import (
+	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -23,13 +25,45 @@ func TestARunComesBackAsItWasSaved(t *testing.T) {
 		}
 	}
 	got, err := Load(dir)
-	if err != nil || !reflect.DeepEqual(got, want) {
+	want.Seal = got.Seal
+	if err != nil || got.Seal == "" || !reflect.DeepEqual(got, want) {
 		t.Errorf("loaded\n%+v, %v, want\n%+v", got, err, want)
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) != 1 {
 		t.Errorf("left in the directory: %v, %v", entries, err)
 	}
+}
+
+// Whatever happens to a byte of run.json, whoever reads it is told.
+func TestAChangedRunIsRecognised(t *testing.T) {
+	dir := t.TempDir()
+	whole := Meta{RunID: "0000000000000000", Stage: Complete, Faults: []Fault{{Name: "kill", At: 1000, Bit: true}}, Clock: Clock{WallStepMs: 7}}
+	if err := whole.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(filepath.Join(dir, MetaFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := Load(dir); err != nil || m.Altered != "" {
+		t.Fatalf("as it was written: %q, %v", m.Altered, err)
+	}
+	recognised := func(what string, content []byte) {
+		if m, err := parse(content); err == nil && m.Altered == "" {
+			t.Errorf("%s: nobody is told", what)
+		}
+	}
+	for at := range b {
+		for _, flip := range []byte{1, 2, 4, 8, 16, 32, 64, 128} {
+			changed := slices.Clone(b)
+			changed[at] ^= flip
+			recognised(fmt.Sprintf("byte %d of %q with %x", at, b[max(0, at-10):at+1], flip), changed)
+		}
+		recognised(fmt.Sprintf("without byte %d", at), slices.Delete(slices.Clone(b), at, at+1))
+		recognised(fmt.Sprintf("cut at %d", at), b[:at])
+	}
+	recognised("a member more", bytes.Replace(b, []byte(`"repeat"`), []byte(`"dropped": 5, "repeat"`), 1))
 }
 
 func TestSaveLeavesTheOldRunWhereItCannotWrite(t *testing.T) {

@@ -57,6 +57,19 @@ type Meta struct {
 	Thresholds []string          `json:"thresholds,omitempty"`
 	Counters   map[string]uint64 `json:"counters,omitempty"` // of all producers, summed: client.Counters
 	Warnings   []string          `json:"warnings,omitempty"`
+
+	Logs []LogFile `json:"logs,omitempty"` // the history's files as they were when the run had ended
+	Seal string    `json:"seal,omitempty"` // over everything above, see Save
+
+	// Altered says why the file is not as kbench wrote it, "" where it is. Load sets it; what it goes with proves nothing.
+	Altered string `json:"-"`
+}
+
+// LogFile is one file of the history as the run left it.
+type LogFile struct {
+	File  string `json:"file"`  // within history
+	Bytes int64  `json:"bytes"` // its size
+	Sum   string `json:"sum"`   // its digest, 16 hex digits: history.Digest
 }
 
 // Expect mirrors the scenario's.
@@ -119,7 +132,7 @@ type Clock struct {
 	MeasureStart int64 `json:"measure_start_ns"`
 	MeasureEnd   int64 `json:"measure_end_ns"` // the last intended send
 	LoadEnd      int64 `json:"load_end_ns"`    // the last acknowledgement or the end of the drain
-	WallStepMs   int64 `json:"wall_step_ms"`   // how far the wall clock moved against the monotonic one
+	WallStepMs   int64 `json:"wall_step_ms"`   // the farthest that the wall clock was from where the run began, against the monotonic one
 }
 
 // Fault is one fault as it happened. An evidence line says what the cluster or the system showed, not what was asked.
@@ -132,7 +145,7 @@ type Fault struct {
 	Bit        bool     `json:"bit"`
 	Evidence   []string `json:"evidence"`
 	EvidenceAt []int64  `json:"evidence_at_ns,omitempty"` // when each line was seen; later lines have no time of their own
-	Protection []string `json:"protection,omitempty"` // signs that the protection worked, seen while it lasted
+	Protection []string `json:"protection,omitempty"`     // signs that the protection worked, seen while it lasted
 	// Counters of all clients, by how much they grew from the injection to the end of the load. Clients tell them several
 	// times a second, so that what came just before may be among it.
 	Counters map[string]uint64 `json:"counters,omitempty"`
@@ -155,18 +168,19 @@ type Worker struct {
 
 // Judged is what the checkers need to know of the scenario.
 type Judged struct {
-	Processed    bool   `json:"processed"`     // a group processes what it reads; effects are judged
-	Group        string `json:"group"`         // its logical name
-	Commit       string `json:"commit"`        // after-processing, …
+	Processed    bool   `json:"processed"`     // the consumers handle what they read; their effects are judged
+	Group        string `json:"group"`         // the consumers' group, its logical name; "": there are none
+	Processors   string `json:"processors"`    // the processors' group, likewise
+	Commit       string `json:"commit"`        // the consumers': after-processing, …
 	SameSession  bool   `json:"same_session"`  // no producer session was replaced
 	InputTopic   string `json:"input_topic"`   // read–process–write
 	OutputTopic  string `json:"output_topic"`  // likewise
-	Isolation    string `json:"isolation"`     // of the consumers under test
+	Isolation    string `json:"isolation"`     // of the consumers under test, or of the processors where there are none
 	Idempotent   bool   `json:"idempotent"`    // the producers are
 	Acks         string `json:"acks"`          // of the producers
 	Driver       string `json:"driver"`        // client library under test
 	Transactions bool   `json:"transactional"` // the producers or processors use transactions
-	Drained      bool   `json:"drained"`       // the group arrived at the end; without it a record that it did not handle proves nothing
+	Drained      bool   `json:"drained"`       // the groups arrived at the end; without it a record that one did not handle proves nothing
 }
 
 // FinalRead is the fresh reader's result: complete only if each partition's position reached its recorded end.
