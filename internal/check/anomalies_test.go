@@ -152,6 +152,9 @@ type story struct {
 }
 
 func stories() []story {
+	bill := func(outcome, offsets string, after ...string) []string {
+		return append(billing(outcome, offsets), after...)
+	}
 	three := lines(send("ok", "a", 0), send("ok", "b", 1), send("ok", "c", 2))
 	after := func(first []string, more ...string) []string { return append(slices.Clone(first), more...) }
 	return []story{
@@ -169,6 +172,10 @@ func stories() []story {
 		{"read uncommitted, then gone", "", lines(send("ok", "a", 0), send("indeterminate", "b", -1), poll("0a 1b", isolation("read_uncommitted")), final(0, 1, "0a")), Unjudged},
 		{"lost between what consumers got", "lost-write poll-skip", after(three, poll("0a 2c")), Violated},
 		{"lost below what others got, over two partitions", "lost-write", after(three, send("ok", "d", 0, to(1)), poll("2c"), poll("0d", to(1)), poll("0a", by("c1"))), Violated},
+		{"another record stands where it was acknowledged, and readers came further", "inconsistent-offset lost-write", lines(send("ok", "a", 0), send("ok", "b", 1), send("ok", "x", -1, by("p1")), send("ok", "c", 2), poll("0a 1x 2c")), Violated},
+		{"one record sent twice, acknowledged once, and missed there", "lost-write poll-skip", lines(send("indeterminate", "b", -1), send("ok", "a", 0), send("ok", "b", 1, attempt(2)), send("ok", "c", 2), poll("0a 2c")), Violated},
+		{"nobody is known to have come past the last place of a record", "unseen duplicate poll-skip", lines(send("ok", "a", 0), send("ok", "b", 1), send("ok", "c", 2), send("ok", "b", 5, attempt(2)), poll("0a 2c")), Violated},
+		{"far away stands only what stands here too", "unseen duplicate", lines(send("ok", "a", 0), send("ok", "b", 5), poll("0a"), poll("9a", by("c1"))), Violated},
 		{"one attempt failed, the other was acknowledged", "lost-write", lines(send("ok", "b", 0), send("failed", "a", -1), send("ok", "a", 1, attempt(2)), final(0, 1, "0b")), Violated},
 		{"one attempt failed, the other is open", "", lines(send("ok", "b", 0), send("failed", "a", -1), send("indeterminate", "a", -1, attempt(2)), final(0, 1, "0b")), Unjudged},
 
@@ -185,7 +192,7 @@ func stories() []story {
 
 		{"one offset, two values read", "inconsistent-offset", after(three, send("ok", "d", -1), poll("0a 1b 2c"), poll("0a 1d 2c", by("c1"))), Violated},
 		{"acknowledged and read differ", "inconsistent-offset lost-write nonmonotonic-send", after(three, send("ok", "d", 0), final(0, 3, "0d 1b 2c")), Violated},
-		{"two acknowledgements of one offset", "inconsistent-offset unseen", after(three, send("ok", "d", 3), send("ok", "e", 3), poll("0a 1b 2c 3d")), Violated},
+		{"two acknowledgements of one offset, and one was read", "inconsistent-offset lost-write", after(three, send("ok", "d", 3), send("ok", "e", 3), poll("0a 1b 2c 3d")), Violated},
 		{"an open send of the same offset proves nothing", "", after(three, send("indeterminate", "d", 2), final(0, 3, "0a 1b 2c")), Unjudged},
 		{"an open send of the same offset, once it is proven", "inconsistent-offset duplicate", after(three, send("indeterminate", "d", 2), final(0, 4, "0a 1b 2c 3d")), Violated},
 
@@ -203,6 +210,63 @@ func stories() []story {
 		{"an open transaction, proven by what was read", "lost-write torn-transaction", lines(send("ok", "b", 0, in("t1")), send("ok", "c", 1, in("t1")), closing("t1", "indeterminate"), final(0, 3, "0b"), final(1, 0, ""), final(2, 0, "")), Violated},
 		{"an open transaction, wholly read", "", lines(send("ok", "b", 0, in("t1")), send("ok", "c", 1, in("t1")), closing("t1", "indeterminate"), final(0, 3, "0b 1c"), final(1, 0, ""), final(2, 0, "")), Unjudged},
 		{"two clients may call their transactions alike", "", lines(send("ok", "a", 0, in("t1")), send("ok", "b", 1, in("t1"), by("p1")), closing("t1", "ok"), closing("t1", "failed", by("p1")), final(0, 4, "0a")), Unjudged},
+		{"an open transaction, proven by what was read: its effects happened", "reprocessed", lines(send("ok", "a", 0), send("ok", "x", 0, in("t1"), by("c0"), to(2)), poll("0a"), process("0a", in("t1")),
+			closing("t1", "indeterminate", by("c0")), process("0a"), final(0, 1, "0a"), final(1, 0, ""), final(2, 2, "0x")), Violated},
+		{"an open transaction that nobody proves: its effects may have happened", "", lines(send("ok", "a", 0), send("ok", "x", 0, in("t1"), by("c0"), to(2)), poll("0a"), process("0a", in("t1")),
+			closing("t1", "indeterminate", by("c0")), process("0a"), final(0, 1, "0a"), final(1, 0, ""), final(2, 2, "")), Unjudged},
+		{"an open transaction, proven by what was read: its offsets count", "unprocessed", lines(head(`"inputs":["orders"]`, `"outputs":["bills"]`), send("ok", "a", 0), send("ok", "b", 1),
+			send("ok", "x", 0, in("t1"), by("w0"), to(2), from(1)), commit("t1", 2), closing("t1", "indeterminate", by("w0")), final(0, 2, "0a 1b"), final(1, 0, ""), final(2, 2, "0x")), Violated},
+		{"an open transaction that nobody proves: its offsets do not count", "", lines(head(`"inputs":["orders"]`, `"outputs":["bills"]`), send("ok", "a", 0), send("ok", "b", 1),
+			send("ok", "x", 0, in("t1"), by("w0"), to(2), from(1)), commit("t1", 2), closing("t1", "indeterminate", by("w0")), final(0, 2, "0a 1b"), final(1, 0, ""), final(2, 2, "")), Unjudged},
+		{"a record that was sent again proves nothing", "", lines(send("ok", "b", 0, in("t1")), send("ok", "c", 1, in("t1")), closing("t1", "indeterminate"),
+			send("ok", "b", 3, in("t2"), attempt(2)), closing("t2", "ok"), final(0, 5, "3b"), final(1, 0, ""), final(2, 0, "")), Unjudged},
+		{"an open transaction, proven by a poll", "lost-write torn-transaction", lines(send("ok", "b", 0, in("t1")), send("ok", "c", 1, in("t1")), closing("t1", "indeterminate"),
+			poll("0b"), final(0, 3, "0b"), final(1, 0, ""), final(2, 0, "")), Violated},
+		{"an open transaction, read by one who reads uncommitted records", "", lines(send("ok", "b", 0, in("t1")), send("ok", "c", 1, in("t1")), closing("t1", "indeterminate"),
+			poll("0b", isolation("read_uncommitted")), final(0, 3, ""), final(1, 0, ""), final(2, 0, "")), Unjudged},
+		{"two of its records are read before their transaction ends", "precommitted-read", lines(send("ok", "a", 0, in("t1")), send("ok", "b", 1, in("t1")), poll("0a 1b", by("p0"), in("t1")), closing("t1", "ok"), final(0, 3, "0a 1b")), Violated},
+		{"it reads its own send, as one who reads uncommitted records", "", lines(send("ok", "a", 0, in("t1")), poll("0a", by("p0"), in("t1"), isolation("read_uncommitted")), closing("t1", "ok"), final(0, 2, "0a")), Unjudged},
+		{"it reads its own send after it was committed", "", lines(send("ok", "a", 0, in("t1")), closing("t1", "ok"), poll("0a", by("p0")), final(0, 2, "0a")), Unjudged},
+		{"somebody reads a record before the last of its transaction is sent", "precommitted-read", lines(send("ok", "a", 0, in("t1")), poll("0a", isolation("read_committed")), send("ok", "b", 1, in("t1")), closing("t1", "ok"), final(0, 3, "0a 1b")), Violated},
+		{"somebody reads uncommitted records before the last is sent", "", lines(send("ok", "a", 0, in("t1")), poll("0a", isolation("read_uncommitted")), send("ok", "b", 1, in("t1")), closing("t1", "ok"), final(0, 3, "0a 1b")), Unjudged},
+		{"somebody reads a record while the commit is on its way", "", lines(send("ok", "a", 0, in("t1")), poll("0a", isolation("read_committed")), closing("t1", "ok"), final(0, 2, "0a")), Unjudged},
+
+		{"two transactions read each other", "g1c", crossed("0b", "0a"), Violated},
+		{"two transactions read each other, as readers of uncommitted records", "", slices.Concat(lines(
+			send("ok", "a", 0, in("t1")), send("ok", "b", 0, in("t1"), by("p1"), to(1)),
+			poll("0b", by("p0"), in("t1"), to(1), isolation("read_uncommitted")), poll("0a", by("p1"), in("t1"), isolation("read_uncommitted")),
+			closing("t1", "ok"), closing("t1", "ok", by("p1")), final(0, 2, "0a"), final(1, 2, "0b"), final(2, 0, ""))), Unjudged},
+		{"one transaction reads the other", "", crossed("0b", ""), Unjudged},
+		{"three transactions read each other in a ring", "g1c", lines(
+			send("ok", "a", 0, in("t1")), send("ok", "b", 0, in("t1"), by("p1"), to(1)), send("ok", "x", 0, in("t1"), by("p2"), to(2)),
+			poll("0b", by("p0"), in("t1"), to(1)), poll("0x", by("p1"), in("t1"), to(2)), poll("0a", by("p2"), in("t1")),
+			closing("t1", "ok"), closing("t1", "ok", by("p1")), closing("t1", "ok", by("p2")), final(0, 2, "0a"), final(1, 2, "0b"), final(2, 2, "0x")), Violated},
+		{"two rings", "g1c=2", slices.Concat(crossed("0b", "0a")[:4], lines(closing("t1", "ok"), closing("t1", "ok", by("p1")),
+			send("ok", "d", 2, in("t2")), send("ok", "e", 2, in("t2"), by("p1"), to(1)), poll("2e", by("p0"), in("t2"), to(1)), poll("2d", by("p1"), in("t2")),
+			closing("t2", "ok"), closing("t2", "ok", by("p1")), final(0, 4, "0a 2d"), final(1, 4, "0b 2e"), final(2, 0, ""))), Violated},
+		{"of two transactions that read each other one was aborted", "aborted-read", slices.Concat(crossed("0b", "0a")[:4],
+			lines(closing("t1", "ok"), closing("t1", "failed", by("p1")), final(0, 2, "0a"), final(1, 2, ""), final(2, 0, ""))), Violated},
+		{"two transactions answer each other", "g1c", lines(
+			send("ok", "a", 0, in("t1"), `"from":{"partition":"orders/1","offset":0}`), send("ok", "b", 0, in("t1"), by("p1"), to(1), from(0)),
+			closing("t1", "ok"), closing("t1", "ok", by("p1")), final(0, 2, "0a"), final(1, 2, "0b"), final(2, 0, "")), Violated},
+		{"two transactions write to two partitions in turn", "g0", lines(
+			send("ok", "a", 0, in("t1")), send("ok", "b", 1, in("t1"), by("p1")), send("ok", "d", 0, in("t1"), by("p1"), to(1)), send("ok", "c", 1, in("t1"), to(1)),
+			closing("t1", "ok"), closing("t1", "ok", by("p1")), final(0, 4, "0a 1b"), final(1, 4, "0d 1c"), final(2, 0, "")), Unjudged},
+		{"a transaction writes between the records of another", "g0 internal-send-skip", lines(
+			send("ok", "a", 0, in("t1")), send("ok", "b", 1, in("t1"), by("p1")), send("ok", "c", 2, in("t1")),
+			closing("t1", "ok"), closing("t1", "ok", by("p1")), final(0, 5, "0a 1b 2c"), final(1, 0, ""), final(2, 0, "")), Unjudged},
+		{"a record of no transaction between the records of one", "internal-send-skip", lines(
+			send("ok", "a", 0, in("t1")), send("ok", "b", 1, by("p1")), send("ok", "c", 2, in("t1")), closing("t1", "ok"), final(0, 4, "0a 1b 2c"), final(1, 0, ""), final(2, 0, "")), Unjudged},
+		{"an aborted record between the records of a transaction", "", lines(
+			send("ok", "a", 0, in("t1")), send("ok", "b", 1, in("t1"), by("p1")), send("ok", "c", 2, in("t1")),
+			closing("t1", "ok"), closing("t1", "failed", by("p1")), final(0, 5, "0a 2c"), final(1, 0, ""), final(2, 0, "")), Unjudged},
+		{"a transaction is read and writes before what it was read from", "g1c", lines(
+			send("ok", "a", 0, in("t1")), send("ok", "b", 1, in("t1"), by("p1")), send("ok", "d", 0, in("t1"), by("p1"), to(1)), poll("0d", by("p0"), in("t1"), to(1)),
+			closing("t1", "ok", by("p1")), closing("t1", "ok"), final(0, 4, "0a 1b"), final(1, 2, "0d"), final(2, 0, "")), Unjudged},
+
+		{"sends of a transaction out of order", "nonmonotonic-send internal-nonmonotonic-send", lines(send("ok", "b", 1, in("t1")), send("ok", "a", 0, in("t1")), closing("t1", "ok"), final(0, 3, "0a 1b")), Violated},
+		{"transactions of one client out of order", "nonmonotonic-send", lines(send("ok", "b", 2, in("t1")), closing("t1", "ok"), send("ok", "a", 0, in("t2")), closing("t2", "ok"), final(0, 4, "0a 2b")), Violated},
+
 		{"a transaction reads its own send", "precommitted-read", lines(send("ok", "a", 0, in("t1")), poll("0a", by("p0"), in("t1")), closing("t1", "ok"), final(0, 2, "0a")), Violated},
 
 		{"a consumer goes back", "nonmonotonic-poll", after(three, poll("0a 1b"), poll("1b 2c")), Unjudged},
@@ -261,6 +325,33 @@ func stories() []story {
 		{"one output for each input", "", lines(head(`"inputs":["orders"]`, `"outputs":["bills"]`), send("ok", "a", 0), send("ok", "b", 1),
 			send("ok", "x", 0, in("t1"), by("w0"), to(2), from(0)), send("ok", "y", 1, in("t1"), by("w0"), to(2), from(1)), commit("t1", 2), closing("t1", "ok", by("w0")),
 			final(0, 2, "0a 1b"), final(1, 0, ""), final(2, 3, "0x 1y")), Unjudged},
+		{"outputs and offsets together", "", bill("ok", commit("t1", 2), final(2, 3, "0x 1y"), stands(2)), Unjudged},
+		{"the group was set back before the offsets of outputs", "torn-transaction", bill("ok", commit("t1", 2), final(2, 3, "0x 1y"), stands(1)), Violated},
+		{"it was set back by one who came later", "", bill("ok", commit("t1", 2), final(2, 3, "0x 1y"),
+			fmt.Sprintf(`{"op":"commit","client":"w1","group":"g",%s,"outcome":"ok","offsets":{"orders/0":1}}`, times()), stands(1)), Unjudged},
+		{"the position was told before the transaction ended", "", billing("ok", stands(1), commit("t1", 2), final(2, 3, "0x 1y")), Unjudged},
+		{"an open transaction, proven by what was read, whose offsets are missing", "torn-transaction", bill("indeterminate", commit("t1", 2), final(2, 3, "0x 1y"), stands(0)), Violated},
+		{"an open transaction whose offsets took effect and whose outputs did not", "torn-transaction", bill("indeterminate", commit("t1", 2), final(2, 3, ""), stands(2)), Violated},
+		{"an open transaction that took no effect, and another that did its work", "", bill("indeterminate", commit("t1", 2),
+			send("ok", "u", 3, in("t1"), by("w1"), to(2), from(0)), send("ok", "v", 4, in("t1"), by("w1"), to(2), from(1)), with(commit("t1", 2), by("w1")), closing("t1", "ok", by("w1")), final(2, 6, "3u 4v"), stands(2)), Unjudged},
+		{"an open transaction that took no effect", "", bill("indeterminate", commit("t1", 2), final(2, 3, ""), stands(0)), Unjudged},
+		{"a committed transaction whose outputs are lost", "lost-write=2 torn-transaction unprocessed=2", bill("ok", commit("t1", 2), final(2, 3, ""), stands(2)), Violated},
+		{"an output whose input nobody ever covered", "torn-transaction", bill("ok", commit("t1", 1), final(2, 3, "0x 1y")), Violated},
+		{"an output whose input another transaction covered", "", bill("ok", commit("t1", 1), final(2, 3, "0x 1y"),
+			fmt.Sprintf(`{"op":"commit","client":"w0","group":"g","txn":"t2",%s,"outcome":"ok","offsets":{"orders/0":2}}`, times()), closing("t2", "ok", by("w0"))), Unjudged},
+		{"transactions whose commits are not recorded", "", bill("ok", "", final(2, 3, "0x 1y")), Unjudged},
+
+		{"readers of committed records are held up", "hanging-transaction", lines(send("ok", "a", 0), send("ok", "b", 1, in("t1")), closing("t1", "indeterminate"), send("ok", "c", 2),
+			`{"op":"ends","ends":{"orders/0":3}}`, pass(1, 1, "0a", "read_committed"), pass(2, 3, "0a 1b 2c", "read_uncommitted")), Violated},
+		{"they are held up by what was aborted", "aborted-read hanging-transaction", lines(send("ok", "a", 0), send("ok", "b", 1, in("t1")), closing("t1", "failed"), send("ok", "c", 2),
+			`{"op":"ends","ends":{"orders/0":3}}`, pass(1, 1, "0a", "read_committed"), pass(2, 3, "0a 1b 2c", "read_uncommitted")), Violated},
+		{"a reader of committed records stopped before something else", "", lines(send("ok", "a", 0), send("ok", "b", 1), send("ok", "c", 2),
+			`{"op":"ends","ends":{"orders/0":3}}`, pass(1, 1, "0a", "read_committed"), pass(2, 3, "0a 1b 2c", "read_uncommitted")), Inconclusive},
+		{"a consumer of committed records got past where the final read stopped", "", lines(send("ok", "a", 0), send("ok", "b", 1, in("t1")), closing("t1", "ok"), send("ok", "c", 3), poll("0a 1b 3c"),
+			`{"op":"ends","ends":{"orders/0":4}}`, pass(1, 1, "0a", "read_committed"), pass(2, 4, "0a 1b 3c", "read_uncommitted")), Inconclusive},
+		{"one who reads uncommitted records stopped too", "unseen", lines(send("ok", "a", 0), send("ok", "b", 1, in("t1")), closing("t1", "indeterminate"), send("ok", "c", 2),
+			`{"op":"ends","ends":{"orders/0":3}}`, pass(1, 1, "0a", "read_committed"), pass(2, 2, "0a 1b", "read_uncommitted")), Violated},
+
 		{"two outputs for one input", "duplicate", lines(head(`"inputs":["orders"]`, `"outputs":["bills"]`), send("ok", "a", 0),
 			send("ok", "x", 0, in("t1"), by("w0"), to(2), from(0)), commit("t1", 1), closing("t1", "ok", by("w0")),
 			send("ok", "y", 2, in("t1"), by("w1"), to(2), from(0)), closing("t1", "ok", by("w1")),
@@ -273,6 +364,31 @@ func stories() []story {
 			send("ok", "x", 0, in("t1"), by("w0"), to(2), from(1)), commit("t1", 2), closing("t1", "ok", by("w0")),
 			final(0, 2, "0a 1b"), final(1, 0, ""), final(2, 2, "0x")), Violated},
 	}
+}
+
+// crossed are two transactions of two clients, and what each of them polled from orders/0 and orders/1 in between.
+func crossed(first, second string, more ...string) []string {
+	return slices.Concat(lines(
+		send("ok", "a", 0, in("t1")), send("ok", "b", 0, in("t1"), by("p1"), to(1)),
+		poll(first, by("p0"), in("t1"), to(1)), poll(second, by("p1"), in("t1")),
+	), more, lines(closing("t1", "ok"), closing("t1", "ok", by("p1")), final(0, 2, "0a"), final(1, 2, "0b"), final(2, 0, "")))
+}
+
+// billing is a processor's transaction: it answers inputs a and b, which stand at 0 and 1 of orders/0, with x and y in bills/0.
+func billing(outcome string, more ...string) []string {
+	return slices.Concat(lines(head(`"inputs":["orders"]`, `"outputs":["bills"]`), send("ok", "a", 0), send("ok", "b", 1),
+		send("ok", "x", 0, in("t1"), by("w0"), to(2), from(0)), send("ok", "y", 1, in("t1"), by("w0"), to(2), from(1))),
+		more, lines(closing("t1", outcome, by("w0")), final(0, 2, "0a 1b"), final(1, 0, "")))
+}
+
+// stands is the position of group g on orders/0, as the cluster gave it when all was done.
+func stands(offset int) string {
+	return fmt.Sprintf(`{"op":"ends","group":"g","ends":{"orders/0":%d}}`, offset)
+}
+
+// pass of a final read that came as far as that; it tells nothing of the end.
+func pass(n, reached int, text, isolation string) string {
+	return fmt.Sprintf(`{"op":"final-read","partition":"orders/0","pass":%d,"isolation":"%s","reached":%d,"records":%s}`, n, isolation, reached, records(text))
 }
 
 func commit(name string, offset int) string {

@@ -25,6 +25,7 @@ type view struct {
 type court struct {
 	*ledger
 	windows []window
+	writers *writers // nil without transactions
 }
 
 // window is the time of a fault.
@@ -102,6 +103,8 @@ func (c *court) client(n int32) string {
 
 // checkers by name, each with its own family.
 func checkers(c *court) []namedChecker {
+	c.writers = newWriters(c.ledger)
+	cycles := newCycles(c)
 	return []namedChecker{
 		{"reads", newReads(c)}, // first: it tells foreign records from those whose sender's log ends early
 		{lostWrite, &losses{court: c}},
@@ -109,10 +112,12 @@ func checkers(c *court) []namedChecker {
 		{inconsistentOffset, newOffsets(c)},
 		{abortedRead, &aborted{court: c}},
 		{pollSkip, newPolls(c)},
-		{nonmonotonicSend, newSendOrder(c)},
+		{nonmonotonicSend, newSendOrder(c, cycles)},
 		{unprocessed, &effects{court: c}},
 		{offsetHole, newHoles(c)},
-		{tornTransaction, &torn{court: c}},
+		{tornTransaction, newTorn(c)},
+		{hangingTransaction, newHanging(c)},
+		{g1c, cycles},
 		{"outputs", newOutputs(c)},
 	}
 }

@@ -23,7 +23,12 @@ const (
 	internalPollSkip      = "internal-poll-skip"
 	internalNonmonoPoll   = "internal-nonmonotonic-poll"
 	nonmonotonicSend      = "nonmonotonic-send"
+	internalNonmonoSend   = "internal-nonmonotonic-send"
+	internalSendSkip      = "internal-send-skip"
 	tornTransaction       = "torn-transaction"
+	hangingTransaction    = "hanging-transaction"
+	g0                    = "g0"
+	g1c                   = "g1c"
 	foreignRecord         = "foreign-record"
 	corruptRecord         = "corrupt-record"
 	offsetHole            = "offset-hole"
@@ -36,11 +41,13 @@ const (
 type variant uint8
 
 const (
-	plainly   variant = iota
-	byReads           // inconsistent-offset: reads contradict each other
-	byAck             // inconsistent-offset: an acknowledgement contradicts a read or another acknowledgement
-	handled           // poll-skip: another member of the group got the record
-	unhandled         // poll-skip: nobody did
+	plainly     variant = iota
+	byReads             // inconsistent-offset: reads contradict each other
+	byAck               // inconsistent-offset: an acknowledgement contradicts a read or another acknowledgement
+	handled             // poll-skip: another member of the group got the record
+	unhandled           // poll-skip: nobody did
+	readOnly            // g1c: each transaction of the cycle read what the one before it sent
+	interleaved         // g1c: only with the order of writes in the log, which Kafka does not isolate
 )
 
 // decidesAgainst is the decision table of docs/guarantees.md: the guarantees that an anomaly breaks, none for what is
@@ -64,8 +71,12 @@ func decidesAgainst(anomaly string, v variant) []string {
 		}
 	case nonmonotonicSend:
 		return []string{ExactlyOnce, ExactlyOnceTransactions}
-	case tornTransaction, precommittedRead, internalPollSkip, internalNonmonoPoll:
+	case tornTransaction, hangingTransaction, precommittedRead, internalPollSkip, internalNonmonoPoll:
 		return []string{ExactlyOnceTransactions}
+	case g1c:
+		if v == readOnly {
+			return []string{ExactlyOnceTransactions}
+		}
 	}
 	return nil
 }

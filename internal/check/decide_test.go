@@ -19,7 +19,8 @@ func TestTheDecisionTableIsTheDocumentedOne(t *testing.T) {
 	}
 	variants := map[string]variant{
 		"(between reads)": byReads, "(with an acknowledgement)": byAck,
-		"(nobody of the group got the record)": unhandled, "(another member got it)": handled, "": plainly,
+		"(nobody of the group got the record)": unhandled, "(another member got it)": handled,
+		"(by what was read)": readOnly, "(only with the order of the log)": interleaved, "": plainly,
 	}
 	var guarantees, seen []string
 	for _, line := range strings.Split(table, "\n") {

@@ -13,6 +13,7 @@ type group struct {
 	any     bool            // some effect is recorded
 	seen    []intervals     // by partition: offsets that its members polled
 	cover   []int64         // by partition: the position up to which it has committed or handled
+	stands  []int64         // by partition: the position that the cluster told when all was done, unknown: -1
 	topics  map[string]bool // that it reads
 }
 
@@ -80,6 +81,36 @@ func (g *group) covers(p int32, position int64) {
 	}
 }
 
+// learnPositions takes what the cluster told of a group's position at the end.
+func (l *ledger) learnPositions(op *history.Op) {
+	g := l.group(op)
+	if g.stands == nil {
+		g.stands = unknowns(len(l.parts))
+	}
+	for _, o := range op.Offsets {
+		if l.part(o.Partition) != nil {
+			g.stands[o.Partition] = o.Offset
+		}
+	}
+}
+
+// moves forgets positions that may have been moved since they were told.
+func (g *group) moves(offsets []history.PartitionOffset) {
+	for _, o := range offsets {
+		if o.Partition >= 0 && int(o.Partition) < len(g.stands) {
+			g.stands[o.Partition] = history.Unknown
+		}
+	}
+}
+
+// position that the cluster told at the end, unknown: -1.
+func (g *group) position(p int32) int64 {
+	if p < 0 || int(p) >= len(g.stands) {
+		return history.Unknown
+	}
+	return g.stands[p]
+}
+
 func (g *group) polled(op *history.Op) {
 	if op.Partition < 0 || int(op.Partition) >= len(g.seen) {
 		return
@@ -121,7 +152,11 @@ func (l *ledger) learnCommit(op *history.Op) {
 	g := l.group(op)
 	for _, o := range op.Offsets {
 		l.reading(g, o.Partition)
+		if p := l.part(o.Partition); p != nil {
+			p.tried = max(p.tried, o.Offset)
+		}
 	}
+	g.moves(op.Offsets)
 	if op.Outcome != history.OK {
 		return
 	}
@@ -131,6 +166,7 @@ func (l *ledger) learnCommit(op *history.Op) {
 		return
 	}
 	x := l.txns.open(op)
+	x.offsets = true
 	x.commits = append(x.commits, c)
 	if x.outcome != noOutcome {
 		x.apply(l)

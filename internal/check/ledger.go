@@ -18,19 +18,20 @@ type ledger struct {
 	txns   transactions
 	groups map[string]*group
 
-	counts     Counts
-	conflicts  map[place][]claim // offsets at which more than one value was claimed
-	unproven   []claim           // acknowledgements that count once the record was read
-	order      map[index]call    // hand-written histories: which client sent it when
-	sends      uint64            // operations
-	reads      uint64            // records returned by polls
-	hidden     uint64            // records that were stored and then aborted: readers of committed ones must not see them
-	finals     uint64            // final-read operations
-	sawFaults  []window
-	warnings   []string
-	best       []index // reused by standing
-	single     [1]claim
-	transacted bool // a transactional send of unknown partition: any topic may have control records
+	counts      Counts
+	conflicts   map[place][]claim // offsets at which more than one value was claimed
+	unproven    []claim           // acknowledgements that count once the record was read
+	order       map[index]call    // hand-written histories: which client sent it when
+	sends       uint64            // operations
+	reads       uint64            // records returned by polls
+	hidden      uint64            // records that were stored and then aborted: readers of committed ones must not see them
+	finals      uint64            // final-read operations
+	sawFaults   []window
+	warnings    []string
+	uncommitted map[int32]bool // clients that read uncommitted records
+	best        []index        // reused by standing
+	single      [1]claim
+	transacted  bool // a transactional send of unknown partition: any topic may have control records
 }
 
 // place is an offset of a partition.
@@ -67,6 +68,7 @@ type partition struct {
 	offsets packed   // by offset: the value's index + 1, and readBit once a reader has seen it there
 	highest int64    // highest offset that was read, -1: none
 	end     int64    // recorded end, -1: none
+	tried   int64    // the highest position that any group committed or tried to
 	reached [2]int64 // position of the final read's passes, -1: not read
 	last    [2]int64 // offset of the last record in each pass, -1: none
 }
@@ -82,7 +84,7 @@ type topic struct {
 func newLedger(h *history.History, r run) *ledger {
 	l := &ledger{
 		h: h, run: r, values: newValues(), topics: map[string]*topic{}, groups: map[string]*group{},
-		conflicts: map[place][]claim{}, txns: newTransactions(),
+		conflicts: map[place][]claim{}, uncommitted: map[int32]bool{}, txns: newTransactions(),
 	}
 	for i, name := range h.Header.Partitions {
 		topicName := h.Header.Topic(int32(i))
@@ -125,6 +127,10 @@ func (l *ledger) learn(op *history.Op) {
 	case history.Assign, history.Subscribe:
 		l.learnAssignment(op)
 	case history.Ends:
+		if op.Group != "" {
+			l.learnPositions(op)
+			return
+		}
 		for _, o := range op.Offsets {
 			if p := l.part(o.Partition); p != nil {
 				p.end = max(p.end, o.Offset)
@@ -260,10 +266,7 @@ func (l *ledger) standing(at place, entry uint32, whole bool) []index {
 	if entry == 0 {
 		return list
 	}
-	claims, contested := l.conflicts[at]
-	if !contested {
-		claims = append(l.single[:0], claim{at, entry&^readBit - 1, entry&readBit != 0})
-	}
+	claims := l.claims(at, entry)
 	for _, read := range []bool{true, false} {
 		for _, c := range claims {
 			if c.read == read && (read || !whole) && l.values.state(c.value).committed() {
@@ -278,11 +281,24 @@ func (l *ledger) standing(at place, entry uint32, whole bool) []index {
 	return list
 }
 
+// claims on a place whose entry is given, valid until the next call.
+func (l *ledger) claims(at place, entry uint32) []claim {
+	if entry == 0 {
+		return nil
+	}
+	if claims, contested := l.conflicts[at]; contested {
+		return claims
+	}
+	return append(l.single[:0], claim{at, entry&^readBit - 1, entry&readBit != 0})
+}
+
 func (l *ledger) learnPoll(op *history.Op) {
 	l.reads += uint64(len(op.Records))
 	bits := polled
 	if op.Isolation != history.ReadUncommitted {
 		bits |= proof
+	} else {
+		l.uncommitted[op.Client] = true
 	}
 	l.learnRecords(op, bits)
 	g := l.group(op)

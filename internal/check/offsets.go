@@ -29,7 +29,7 @@ func newOffsets(c *court) *offsets {
 	for _, at := range places {
 		t := o.tallies[o.sort(c.conflicts[at])]
 		t.hit(func() Witness {
-			return c.witness(at.partition, at.offset, c.conflicts[at][0].value, 0, history.Unknown, "%s", o.claims(at)).also(o.claimants(at))
+			return c.witness(at.partition, at.offset, c.conflicts[at][0].value, 0, history.Unknown, "%s", o.told(at)).also(o.claimants(at))
 		})
 	}
 	for _, t := range o.tallies {
@@ -55,7 +55,8 @@ func (c *offsets) sort(claims []claim) variant {
 	return byAck
 }
 
-func (c *offsets) claims(at place) string {
+// told lists the claims on a place.
+func (c *offsets) told(at place) string {
 	var list []string
 	for _, claim := range c.conflicts[at] {
 		by := "acknowledged"

@@ -131,9 +131,7 @@ func (c *polls) poll(r *reader, v *view) {
 		}
 		next = offset + 1
 		inside = v.Txn != 0
-		if v.Txn != 0 {
-			c.ownSend(v, k)
-		}
+		c.tooEarly(v, k)
 	}
 	r.next[v.Partition], r.txn[v.Partition] = next, v.Txn
 }
@@ -208,18 +206,32 @@ func (c *polls) got(g *group, p int32, offset int64, i index) bool {
 	return g.seen[p].has(offset)
 }
 
-// ownSend finds a transaction that reads what it has itself sent and not yet committed: precommitted-read.
-func (c *polls) ownSend(v *view, k int) {
-	x := c.txns.named(v.Client, v.Txn)
+// tooEarly finds records of a transaction that were read before it was committed: by the transaction itself, or by somebody
+// who reads committed ones before the last of its sends was called. What was aborted is an aborted-read to others. One
+// instance is the transaction that sent them.
+func (c *polls) tooEarly(v *view, k int) {
+	if v.Isolation == history.ReadUncommitted {
+		return
+	}
+	x := c.writer(v.values[k])
 	if x == nil {
 		return
 	}
 	c.precommit.checked++
-	if x.has(v.values[k]) && v.Return < x.ended {
-		c.precommit.hit(func() Witness {
-			return c.witness(v.Partition, v.Records[k].Offset, v.values[k], v.Call, v.Return, "%s read its own send before transaction %s was committed", c.client(v.Client), c.h.Header.TxnName(v.Txn))
-		})
+	own := v.Txn == x.name.id && v.Client == x.name.client
+	others := v.Isolation == history.ReadCommitted && x.outcome != rankFailed && v.Return < x.last
+	if x.early || v.Return >= x.ended || !own && !others {
+		return
 	}
+	x.early = true
+	what := "got it before the last send of its transaction %s was called"
+	if own {
+		what = "got its own send before transaction %s was committed"
+	}
+	c.precommit.hit(func() Witness {
+		return c.witness(v.Partition, v.Records[k].Offset, v.values[k], v.Call, v.Return, "%s "+what, c.client(v.Client), c.h.Header.TxnName(x.name.id)).
+			also(about{txns: []txnName{x.name}})
+	})
 }
 
 func (c *polls) found() []tally {

@@ -125,7 +125,7 @@ func (r *reference) members(k txnKey) map[log.Value]bool {
 
 func (r *reference) txns() []txnKey {
 	set := map[txnKey]bool{}
-	for _, op := range r.of(log.Send, log.Txn) {
+	for _, op := range r.of(log.Send, log.Txn, log.Commit) {
 		if op.Txn != 0 {
 			set[txnKey{op.Client, op.Txn}] = true
 		}
@@ -155,19 +155,39 @@ func (r *reference) outcome(v log.Value) log.Outcome {
 	return best
 }
 
-func (r *reference) proven(v log.Value) bool {
-	for _, k := range r.txns() {
-		members := r.members(k)
-		if r.txnOutcome(k) != log.Indeterminate || !members[v] {
-			continue
-		}
-		for m := range members {
-			if r.readCommitted(m) {
-				return true
-			}
+// sentOnce tells whether it is clear which sending of a value a reader got.
+func (r *reference) sentOnce(v log.Value) bool {
+	sends := r.sentBy(v)
+	return len(sends) == 1 && sends[0].Attempt <= 1
+}
+
+// provenTxn: an indeterminate transaction was committed if a reader of committed records got a record that only it sent.
+func (r *reference) provenTxn(k txnKey) bool {
+	if r.txnOutcome(k) != log.Indeterminate {
+		return false
+	}
+	for m := range r.members(k) {
+		if r.sentOnce(m) && r.readCommitted(m) {
+			return true
 		}
 	}
 	return false
+}
+
+func (r *reference) committedTxn(k txnKey) bool { return r.txnOutcome(k) == log.OK || r.provenTxn(k) }
+
+func (r *reference) proven(v log.Value) bool {
+	return slices.ContainsFunc(r.txns(), func(k txnKey) bool { return r.members(k)[v] && r.provenTxn(k) })
+}
+
+// writer is the one transaction that sent a value, if there is one and nobody else did.
+func (r *reference) writer(v log.Value) (txnKey, bool) {
+	for _, k := range r.txns() {
+		if r.members(k)[v] {
+			return k, r.sentOnce(v)
+		}
+	}
+	return txnKey{}, false
 }
 
 // must tells whether a value has to be in the log.
@@ -183,7 +203,7 @@ func (r *reference) end(p int32) int64 {
 	end := int64(-1)
 	for _, op := range r.of(log.Ends) {
 		for _, o := range op.Offsets {
-			if o.Partition == p {
+			if o.Partition == p && op.Group == "" {
 				end = max(end, o.Offset)
 			}
 		}
@@ -285,9 +305,7 @@ func (r *reference) assertions() map[spot][]assertion {
 		case o == log.Indeterminate && op.Txn == 0:
 			counts = r.read(op.Value)
 		case o == log.Indeterminate:
-			for m := range r.members(txnKey{op.Client, op.Txn}) {
-				counts = counts || r.readCommitted(m)
-			}
+			counts = r.provenTxn(txnKey{op.Client, op.Txn})
 		}
 		if counts {
 			add(spot{op.Partition, op.Offset}, assertion{op.Value, false})
@@ -299,6 +317,9 @@ func (r *reference) assertions() map[spot][]assertion {
 func (r *reference) judge() map[string]uint64 {
 	f := map[string]uint64{}
 	r.losses(f)
+	r.precommitted(f)
+	r.cycles(f)
+	r.hanging(f)
 	r.placements(f)
 	r.identities(f)
 	r.positions(f)
@@ -322,13 +343,45 @@ func (r *reference) losses(f map[string]uint64) {
 		switch {
 		case covered && r.inLog(v, p), !covered && r.read(v):
 			continue
-		case covered, p >= 0 && op.Offset >= 0 && op.Offset < r.highest(p):
+		case covered, p >= 0 && r.passed(v, p):
 			f[lostWrite]++
 		default:
 			f[unseen]++
 		}
 		counted[v] = true
 	}
+}
+
+// passed tells whether readers have come past a value that nobody read: its last offset is not behind the furthest record
+// that was read, each at its first offset.
+func (r *reference) passed(v log.Value, p int32) bool {
+	first, last, read := map[log.Value]int64{}, map[log.Value]int64{}, map[log.Value]bool{}
+	came := int64(-1)
+	for s, list := range r.assertions() {
+		for _, a := range list {
+			if s.p != p {
+				continue
+			}
+			if a.value == log.NoValue {
+				came = max(came, s.offset)
+				continue
+			}
+			if at, met := first[a.value]; !met || s.offset < at {
+				first[a.value] = s.offset
+			}
+			if at, met := last[a.value]; !met || s.offset > at {
+				last[a.value] = s.offset
+			}
+			read[a.value] = read[a.value] || a.read
+		}
+	}
+	for w, at := range first {
+		if read[w] {
+			came = max(came, at)
+		}
+	}
+	at, known := last[v]
+	return known && at <= came
 }
 
 func (r *reference) placements(f map[string]uint64) {
@@ -476,12 +529,36 @@ func (r *reference) poll(f map[string]uint64, all map[spot][]assertion, op *log.
 				f[map[bool]string{true: internalPollSkip, false: pollSkip}[inside]]++
 			}
 		}
-		if end := r.txnEnd(txnKey{op.Client, op.Txn}); op.Txn != 0 && r.members(txnKey{op.Client, op.Txn})[who(&op.Records[k])] && (end == nil || op.Return < end.Return) {
-			f[precommittedRead]++
-		}
 		next, known, inside = offset+1, true, op.Txn != 0
 	}
 	positions[op.Partition], txns[op.Partition] = next, int64(op.Txn)
+}
+
+// precommitted: a transaction of which a reader got a record before it can have been committed.
+func (r *reference) precommitted(f map[string]uint64) {
+	early := map[txnKey]bool{}
+	for _, s := range r.sightings(log.Poll) {
+		k, known := r.writer(who(s.rec))
+		if !known || s.op.Isolation == log.ReadUncommitted {
+			continue
+		}
+		end, last := r.txnEnd(k), int64(math.MinInt64)
+		if end != nil && s.op.Return >= end.Return {
+			continue
+		}
+		for m := range r.members(k) {
+			for _, op := range r.sentBy(m) {
+				if op.Client == k.client && op.Txn == k.id && op.Outcome != log.Failed {
+					last = max(last, op.Call)
+				}
+			}
+		}
+		own := s.op.Client == k.client && s.op.Txn == k.id
+		if own || s.op.Isolation == log.ReadCommitted && r.txnOutcome(k) != log.Failed && s.op.Return < last {
+			early[k] = true
+		}
+	}
+	f[precommittedRead] = uint64(len(early))
 }
 
 func (r *reference) anyStanding(all map[spot][]assertion, p int32, from, to int64) bool {
@@ -496,13 +573,18 @@ func (r *reference) anyStanding(all map[spot][]assertion, p int32, from, to int6
 	return false
 }
 
-func (r *reference) orders(f map[string]uint64) {
+// counting is a record whose place in the log counts for the order of sends.
+type counting struct {
+	spot
+	value log.Value
+	send  *log.Op
+}
+
+// counted records in the order of the log: one of equal claims, sent once, at its first offset.
+func (r *reference) counted() (list []counting) {
 	all := r.assertions()
-	spots := slices.SortedFunc(maps.Keys(all), func(a, b spot) int { return cmp.Or(cmp.Compare(a.p, b.p), cmp.Compare(a.offset, b.offset)) })
-	type by struct{ p, client int32 }
-	last := map[by]int64{}
 	met := map[int32]map[log.Value]bool{}
-	for _, s := range spots {
+	for _, s := range slices.SortedFunc(maps.Keys(all), func(a, b spot) int { return cmp.Or(cmp.Compare(a.p, b.p), cmp.Compare(a.offset, b.offset)) }) {
 		standing := r.standing(all, s)
 		if met[s.p] == nil {
 			met[s.p] = map[log.Value]bool{}
@@ -511,19 +593,189 @@ func (r *reference) orders(f map[string]uint64) {
 			continue
 		}
 		v := standing[0]
-		if met[s.p][v] || r.complete(s.p) && !r.inLog(v, s.p) {
-			continue
-		}
-		sends := r.sentBy(v)
-		if len(sends) != 1 || sends[0].Attempt > 1 {
+		if met[s.p][v] || r.complete(s.p) && !r.inLog(v, s.p) || !r.sentOnce(v) {
 			continue
 		}
 		met[s.p][v] = true
-		key := by{s.p, sends[0].Client}
-		if before, known := last[key]; known && sends[0].Call < before {
-			f[nonmonotonicSend]++
+		list = append(list, counting{s, v, r.sentBy(v)[0]})
+	}
+	return list
+}
+
+func (r *reference) orders(f map[string]uint64) {
+	list := r.counted()
+	for i, c := range list {
+		for j := i - 1; j >= 0 && list[j].p == c.p; j-- {
+			before := list[j]
+			if before.send.Client != c.send.Client {
+				continue
+			}
+			k, ours := r.writer(c.value)
+			l, theirs := r.writer(before.value)
+			inside := ours && theirs && k == l
+			if c.send.Call < before.send.Call {
+				f[nonmonotonicSend]++
+				if inside {
+					f[internalNonmonoSend]++
+				}
+			}
+			if inside && j < i-1 {
+				f[internalSendSkip]++
+			}
+			break
 		}
-		last[key] = sends[0].Call
+	}
+}
+
+// cycles between transactions that were not aborted, by which way leads from each to each.
+func (r *reference) cycles(f map[string]uint64) {
+	alive := map[txnKey]bool{}
+	for _, k := range r.txns() {
+		alive[k] = r.txnOutcome(k) != log.Failed && len(r.members(k)) > 0
+	}
+	written, read := ways{}, ways{}
+	list := r.counted()
+	last := map[int32]txnKey{}
+	for _, c := range list {
+		if k, known := r.writer(c.value); known && alive[k] {
+			if before, any := last[c.p]; any {
+				written.add(before, k)
+			}
+			last[c.p] = k
+		}
+	}
+	for _, s := range r.sightings(log.Poll) {
+		to := txnKey{s.op.Client, s.op.Txn}
+		if from, known := r.writer(who(s.rec)); known && s.rec.Flags == 0 && s.op.Isolation != log.ReadUncommitted && alive[from] && alive[to] {
+			read.add(from, to)
+		}
+	}
+	for _, op := range r.of(log.Send) {
+		to := txnKey{op.Client, op.Txn}
+		if op.FromPartition < 0 || op.Outcome == log.Failed || !alive[to] || r.readsUncommitted(op.Client) {
+			continue
+		}
+		if v, known := r.onlyOne(spot{op.FromPartition, op.FromOffset}); known {
+			if from, known := r.writer(v); known && alive[from] {
+				read.add(from, to)
+			}
+		}
+	}
+	both := ways{}
+	for _, w := range []ways{written, read} {
+		for k := range w {
+			both.add(k[0], k[1])
+		}
+	}
+	f[g0] = uint64(len(written.parts()))
+	f[g1c] = uint64(len(read.parts()))
+	for _, part := range both.parts() {
+		woven, pure := false, false
+		for k := range read {
+			woven = woven || part[k[0]] && part[k[1]]
+		}
+		for _, inner := range read.parts() {
+			for k := range inner {
+				pure = pure || part[k]
+			}
+		}
+		if woven && !pure {
+			f[g1c]++
+		}
+	}
+}
+
+func (r *reference) readsUncommitted(client int32) bool {
+	return slices.ContainsFunc(r.of(log.Poll), func(op *log.Op) bool { return op.Client == client && op.Isolation == log.ReadUncommitted })
+}
+
+// onlyOne is the value at a place that somebody read, where nobody claims another.
+func (r *reference) onlyOne(s spot) (log.Value, bool) {
+	list := r.assertions()[s]
+	read := false
+	for _, a := range list {
+		if a.value != list[0].value {
+			return log.NoValue, false
+		}
+		read = read || a.read
+	}
+	if !read {
+		return log.NoValue, false
+	}
+	return list[0].value, true
+}
+
+// ways from one transaction to another.
+type ways map[[2]txnKey]bool
+
+func (w ways) add(from, to txnKey) {
+	if from != to {
+		w[[2]txnKey{from, to}] = true
+	}
+}
+
+// parts are the sets of transactions between which a way leads from each to each.
+func (w ways) parts() (list []map[txnKey]bool) {
+	all := maps.Clone(w)
+	for grown := true; grown; {
+		grown = false
+		for a := range all {
+			for b := range w {
+				if longer := [2]txnKey{a[0], b[1]}; a[1] == b[0] && !all[longer] {
+					all[longer], grown = true, true
+				}
+			}
+		}
+	}
+	done := map[txnKey]bool{}
+	for k := range all {
+		if k[0] != k[1] || done[k[0]] {
+			continue
+		}
+		part := map[txnKey]bool{}
+		for way := range all {
+			if way[0] == k[0] && all[[2]txnKey{way[1], k[0]}] {
+				part[way[1]], done[way[1]] = true, true
+			}
+		}
+		list = append(list, part)
+	}
+	return list
+}
+
+// hanging: a final read of committed records stopped before a transaction, one of uncommitted ones did not.
+func (r *reference) hanging(f map[string]uint64) {
+	for i := range r.head.Partitions {
+		p := int32(i)
+		came := map[log.Isolation]int64{}
+		for _, op := range r.of(log.FinalRead) {
+			if op.Partition != p {
+				continue
+			}
+			to := max(op.Reached, 0)
+			if n := len(op.Records); n > 0 {
+				to = max(to, op.Records[n-1].Offset+1)
+			}
+			if at, met := came[op.Isolation]; !met || to > at {
+				came[op.Isolation] = to
+			}
+		}
+		stopped, one := came[log.ReadCommitted]
+		all, other := came[log.ReadUncommitted]
+		if !one || !other || r.end(p) < 0 || stopped >= r.end(p) || all < r.end(p) {
+			continue
+		}
+		next := int64(-1)
+		for _, s := range r.sightings(log.Poll, log.FinalRead) {
+			if s.p == p && s.offset >= stopped && (next < 0 || s.offset < next) {
+				next = s.offset
+			}
+		}
+		if v, known := r.onlyOne(spot{p, next}); known && !r.readCommitted(v) {
+			if _, sent := r.writer(v); sent {
+				f[hangingTransaction]++
+			}
+		}
 	}
 }
 
@@ -552,8 +804,8 @@ func (r *reference) effects(f map[string]uint64) {
 				continue
 			}
 			outcome := op.Outcome
-			if op.Txn != 0 && outcome == log.OK {
-				outcome = r.txnOutcome(txnKey{op.Client, op.Txn})
+			if k := (txnKey{op.Client, op.Txn}); op.Txn != 0 && outcome == log.OK && !r.provenTxn(k) {
+				outcome = r.txnOutcome(k)
 			}
 			for k := range op.Records {
 				switch v := who(&op.Records[k]); outcome {
@@ -620,23 +872,192 @@ func (r *reference) transactional(topic string) bool {
 	})
 }
 
+// transactions of which parts, records or offsets, took effect and parts did not.
 func (r *reference) transactions(f map[string]uint64) {
 	if !r.allComplete() {
 		return
 	}
 	for _, k := range r.txns() {
-		in, out := 0, 0
+		there, absent := 0, 0
 		for v := range r.members(k) {
-			if r.inLog(v, -1) {
-				in++
-			} else {
-				out++
+			switch {
+			case !r.sentOnce(v):
+			case r.inLog(v, -1):
+				there++
+			default:
+				absent++
 			}
 		}
-		if r.txnOutcome(k) != log.Failed && in > 0 && out > 0 {
+		moved, unmoved := r.offsetsThere(k), r.offsetsAbsent(k)
+		if there > 0 {
+			unmoved = unmoved || r.outputWithoutOffset(k)
+		}
+		if r.txnOutcome(k) != log.Failed && (there > 0 || moved) && (absent > 0 || unmoved) {
 			f[tornTransaction]++
 		}
 	}
+}
+
+// told is the position of a group that the cluster told after everything that could move it.
+func (r *reference) told(group string, p int32) int64 {
+	position := int64(-1)
+	for i := range r.ops {
+		switch op := &r.ops[i]; op.Kind {
+		case log.Ends:
+			for _, o := range op.Offsets {
+				if op.Group == group && op.Group != "" && o.Partition == p {
+					position = o.Offset
+				}
+			}
+		case log.Commit:
+			if r.group(op) == group && slices.ContainsFunc(op.Offsets, func(o log.PartitionOffset) bool { return o.Partition == p }) {
+				position = -1
+			}
+		case log.Txn:
+			if op != r.txnEnd(txnKey{op.Client, op.Txn}) {
+				continue
+			}
+			for j := range i {
+				c := &r.ops[j]
+				if c.Kind == log.Commit && c.Client == op.Client && c.Txn == op.Txn && c.Outcome == log.OK && r.group(c) == group &&
+					slices.ContainsFunc(c.Offsets, func(o log.PartitionOffset) bool { return o.Partition == p }) {
+					position = -1
+				}
+			}
+		}
+	}
+	return position
+}
+
+// moves are the commits of a group on a partition that may have happened, with the position of each.
+func (r *reference) moves(group string, p int32) (ops []*log.Op, positions []int64) {
+	for _, op := range r.of(log.Commit) {
+		if op.Outcome == log.Failed || r.group(op) != group || op.Txn != 0 && r.txnOutcome(txnKey{op.Client, op.Txn}) == log.Failed {
+			continue
+		}
+		for _, o := range op.Offsets {
+			if o.Partition == p {
+				ops, positions = append(ops, op), append(positions, o.Offset)
+			}
+		}
+	}
+	return ops, positions
+}
+
+func (r *reference) eachEnding(yes func(group string, p int32, told int64) bool) bool {
+	for _, op := range r.of(log.Ends) {
+		for _, o := range op.Offsets {
+			if told := r.told(op.Group, o.Partition); op.Group != "" && told >= 0 && yes(op.Group, o.Partition, told) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func within(op *log.Op, k txnKey) bool { return op.Txn != 0 && op.Client == k.client && op.Txn == k.id }
+
+// ownMove is the one position not before the told one that a transaction committed.
+func (r *reference) ownMove(k txnKey, group string, p int32, told int64) (position, call int64, known bool) {
+	ops, positions := r.moves(group, p)
+	ok := false
+	for i, op := range ops {
+		if !within(op, k) || positions[i] < told {
+			continue
+		}
+		if known && positions[i] != position {
+			return 0, 0, false
+		}
+		if !known || op.Call < call {
+			call = op.Call
+		}
+		position, known, ok = positions[i], true, ok || op.Outcome == log.OK
+	}
+	return position, call, known && ok
+}
+
+// offsetsThere: a group stands where the transaction put it, nobody else can have, and the last record before that place
+// was answered in it.
+func (r *reference) offsetsThere(k txnKey) bool {
+	return r.eachEnding(func(group string, p int32, told int64) bool {
+		position, _, known := r.ownMove(k, group, p, told)
+		if !known || position != told {
+			return false
+		}
+		ops, positions := r.moves(group, p)
+		for i, op := range ops {
+			if !within(op, k) && r.mayHaveSet(op, positions, i, group, p, told) {
+				return false
+			}
+		}
+		last := int64(-1)
+		for s := range r.assertions() {
+			if s.p == p && s.offset < told {
+				last = max(last, s.offset)
+			}
+		}
+		return slices.ContainsFunc(r.of(log.Send), func(op *log.Op) bool {
+			return within(op, k) && op.Outcome != log.Failed && op.FromPartition == p && op.FromOffset == last
+		})
+	})
+}
+
+// mayHaveSet: a commit put the group at the told position, or its transaction did so several times and perhaps there.
+func (r *reference) mayHaveSet(op *log.Op, positions []int64, i int, group string, p int32, told int64) bool {
+	if op.Txn == 0 || positions[i] == told {
+		return positions[i] == told
+	}
+	_, others := r.moves(group, p)
+	ops, _ := r.moves(group, p)
+	for j := range ops {
+		if within(ops[j], txnKey{op.Client, op.Txn}) && others[j] >= told && others[j] != positions[i] && positions[i] >= told {
+			return true
+		}
+	}
+	return false
+}
+
+// offsetsAbsent: a group stands before the place where the transaction put it, and nobody can have set it back.
+func (r *reference) offsetsAbsent(k txnKey) bool {
+	return r.eachEnding(func(group string, p int32, told int64) bool {
+		position, call, known := r.ownMove(k, group, p, told)
+		if !known || position <= told {
+			return false
+		}
+		ops, positions := r.moves(group, p)
+		for i, op := range ops {
+			if within(op, k) || !r.mayHaveSet(op, positions, i, group, p, told) {
+				continue
+			}
+			ended := int64(math.MaxInt64)
+			switch {
+			case op.Txn == 0 && op.Outcome == log.OK:
+				ended = op.Return
+			case op.Txn != 0 && r.txnOutcome(txnKey{op.Client, op.Txn}) == log.OK:
+				ended = r.txnEnd(txnKey{op.Client, op.Txn}).Return
+			}
+			if ended >= call {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// outputWithoutOffset: a transaction that committed offsets has an output in the log whose input nobody ever covered.
+func (r *reference) outputWithoutOffset(k txnKey) bool {
+	if !slices.ContainsFunc(r.of(log.Commit), func(op *log.Op) bool { return within(op, k) && op.Outcome == log.OK }) {
+		return false
+	}
+	return slices.ContainsFunc(r.of(log.Send), func(op *log.Op) bool {
+		if !within(op, k) || op.Outcome == log.Failed || op.FromPartition < 0 || !r.sentOnce(op.Value) || !r.inLog(op.Value, -1) {
+			return false
+		}
+		covered := slices.ContainsFunc(r.of(log.Commit), func(c *log.Op) bool {
+			return slices.ContainsFunc(c.Offsets, func(o log.PartitionOffset) bool { return o.Partition == op.FromPartition && o.Offset > op.FromOffset })
+		})
+		return !covered && !r.eachEnding(func(_ string, p int32, told int64) bool { return p == op.FromPartition && told > op.FromOffset })
+	})
 }
 
 func (r *reference) outputs(f map[string]uint64) {
@@ -680,7 +1101,7 @@ func (r *reference) outputs(f map[string]uint64) {
 func (r *reference) covered(p int32) int64 {
 	cover := int64(0)
 	for _, op := range r.of(log.Commit, log.Process) {
-		if op.Outcome != log.OK || op.Txn != 0 && (op.Kind == log.Process || r.txnOutcome(txnKey{op.Client, op.Txn}) != log.OK) {
+		if op.Outcome != log.OK || op.Txn != 0 && (op.Kind == log.Process || !r.committedTxn(txnKey{op.Client, op.Txn})) {
 			continue
 		}
 		for _, o := range op.Offsets {

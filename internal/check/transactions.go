@@ -22,10 +22,15 @@ type txn struct {
 	name    txnName
 	outcome state // noOutcome while open, then rankOK, rankFailed or rankIndeterminate
 	ended   int64 // when that was known
+	last    int64 // when the last of its sends was called: it was not committed before
 	spans   []span
 	claims  []claim // offsets that were acknowledged, until the outcome is known
 	effects []effect
 	commits []groupOffsets
+	offsets bool   // it has committed offsets of a group
+	proven  bool   // it was indeterminate, and one of its records was read
+	early   bool   // counted as precommitted-read
+	number  uint32 // given by writers
 }
 
 // span is a row of values, numbered without a gap.
@@ -37,7 +42,7 @@ func (t *transactions) open(op *history.Op) *txn {
 	name := txnName{op.Client, op.Txn}
 	x := t.byName[name]
 	if x == nil {
-		x = &txn{name: name}
+		x = &txn{name: name, last: math.MinInt64}
 		t.byName[name] = x
 		t.list = append(t.list, x)
 	}
@@ -58,6 +63,7 @@ func (t *transactions) each(f func(*txn)) {
 func (t *transactions) member(l *ledger, op *history.Op, i index) {
 	x := t.open(op)
 	x.add(i)
+	x.last = max(x.last, op.Call)
 	if op.Offset >= 0 && l.part(op.Partition) != nil {
 		x.claims = append(x.claims, claim{place: place{op.Partition, op.Offset}, value: i})
 	}
@@ -92,35 +98,46 @@ func (x *txn) each(f func(index)) {
 func (t *transactions) close(l *ledger, op *history.Op) {
 	x := t.open(op)
 	outcome := rankOf(op.Outcome)
-	if x.outcome != noOutcome && x.outcome != outcome {
-		l.warnings = append(l.warnings, fmt.Sprintf("transaction %s of %s ends twice, in different ways: the first counts",
-			l.h.Header.TxnName(op.Txn), l.h.Header.ClientName(op.Client)))
+	if x.outcome != noOutcome {
+		if x.outcome != outcome {
+			l.warnings = append(l.warnings, fmt.Sprintf("transaction %s of %s ends twice, in different ways: the first counts",
+				l.h.Header.TxnName(op.Txn), l.h.Header.ClientName(op.Client)))
+		}
 		return
 	}
 	x.outcome, x.ended = outcome, op.Return
+	for _, c := range x.commits {
+		c.group.moves(c.offsets)
+	}
 	x.apply(l)
 }
 
-// apply makes the outcome that of the members. Offsets of an indeterminate transaction count once it is proven.
+// apply makes the outcome that of the members. What an indeterminate transaction did besides counts once it is settled
+// whether it is proven.
 func (x *txn) apply(l *ledger) {
 	x.each(func(i index) { l.values.raise(i, x.outcome) })
+	if x.outcome != rankIndeterminate {
+		x.conclude(l, x.outcome)
+	}
+}
+
+// conclude gives the offsets of acknowledgements, the group's offsets and the effects the outcome of their transaction.
+func (x *txn) conclude(l *ledger, outcome state) {
 	for _, c := range x.commits {
-		c.apply(x.outcome)
+		c.apply(outcome)
 	}
 	for _, e := range x.effects {
-		e.apply(l, x.outcome)
+		e.apply(l, outcome)
 	}
-	x.commits, x.effects = nil, nil
-	switch x.outcome {
+	switch outcome {
 	case rankOK:
 		for _, c := range x.claims {
 			l.place(c)
 		}
-		x.claims = nil
 	case rankFailed:
 		l.hidden += uint64(len(x.claims))
-		x.claims = nil
 	}
+	x.commits, x.effects, x.claims = nil, nil, nil
 }
 
 // settle ends what nobody ended, and proves what readers of committed records have seen.
@@ -133,15 +150,19 @@ func (t *transactions) settle(l *ledger) {
 		if x.outcome != rankIndeterminate {
 			continue
 		}
-		seen := false
-		x.each(func(i index) { seen = seen || l.values.state(i)&proof != 0 })
-		if !seen {
-			continue
+		x.proven = x.seen(l.values)
+		outcome := rankIndeterminate
+		if x.proven {
+			x.each(func(i index) { l.values.mark(i, proven) })
+			outcome = rankOK
 		}
-		x.each(func(i index) { l.values.mark(i, proven) })
-		for _, c := range x.claims {
-			l.place(c)
-		}
-		x.claims = nil
+		x.conclude(l, outcome)
 	}
+}
+
+// seen tells whether a reader of committed records got a member. One that was sent again may come from there.
+func (x *txn) seen(v *values) bool {
+	seen := false
+	x.each(func(i index) { seen = seen || v.state(i)&(proof|resent) == proof })
+	return seen
 }

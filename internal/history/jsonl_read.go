@@ -67,7 +67,7 @@ type jsonl struct {
 }
 
 func (in *jsonl) read(r io.Reader) error {
-	lines := bufio.NewReaderSize(r, 1<<20)
+	lines := bufio.NewReaderSize(r, 1<<16)
 	for {
 		line, err := lines.ReadBytes('\n')
 		if err != nil && err != io.EOF {
@@ -178,6 +178,7 @@ func (in *jsonl) fill(o *object, op *Op) {
 		op.Name, op.Target = o.string("name"), o.optionalString("target")
 		in.times(o, op, true)
 	case Ends:
+		op.Group = o.optionalString("group")
 		op.Offsets = append(op.Offsets, in.offsets(o, "ends", true)...)
 		in.times(o, op, false)
 	case FinalRead:

@@ -158,7 +158,7 @@ func (h *Header) line(op *Op) *jsonOp {
 		l.Offsets = h.offsets(op)
 		l.Generation = known(op.Generation)
 	case Ends:
-		l.Client, l.Group, l.Txn, l.Ends = "", "", "", h.offsets(op)
+		l.Client, l.Txn, l.Ends = "", "", h.offsets(op)
 	case Fault:
 		l.Client, l.Group, l.Txn, l.Name, l.Target = "", "", "", op.Name, op.Target
 	case FinalRead:

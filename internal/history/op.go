@@ -14,7 +14,7 @@ const (
 	Commit         // group offsets, alone or (Txn set) within a transaction
 	Process        // the effect of handling one record, or several at once
 	Fault          // one fault, for the window it opens
-	Ends           // recorded end offsets that a final read must reach
+	Ends           // recorded end offsets that a final read must reach; with Group: positions of a group when all was done
 	FinalRead      // a fresh reader's records of one partition, in one or several operations
 )
 

@@ -188,4 +188,14 @@ type FinalRead struct {
 	Done     bool     `json:"done"`
 	Passes   int      `json:"passes"`
 	Problems []string `json:"problems,omitempty"` // ISR not full, last stable offset behind, partition short, …
+	Held     []Held   `json:"held,omitempty"`     // partitions whose last stable offset did not meet the high watermark
+}
+
+// Held is a partition that an open transaction held when the final read began.
+type Held struct {
+	Partition     string `json:"partition"` // "orders/0"
+	LastStable    int64  `json:"last_stable"`
+	HighWatermark int64  `json:"high_watermark"`
+	StoodMs       int64  `json:"stood_ms"` // for how long the last stable offset had been seen not to move
+	LimitMs       int64  `json:"limit_ms"` // by then the coordinator has aborted every transaction; 0: unknown
 }
