@@ -335,7 +335,7 @@ func (r *run) producerSpec(n int) *producerSpec {
 		Settings: settings, Rate: s.Load.Rate, Max: s.Load.Max, Producers: s.Producers.Count,
 		Size: s.Load.Record.Size, Keys: keySpec{Kind: s.Load.Record.Keys, Count: s.Load.Record.KeyCount},
 		Payload: payloadSpec{Kind: s.Load.Record.Payload, File: s.Load.Record.PayloadFile, Compressibility: s.Load.Record.Compressibility},
-		Txn:     txnSpec{Size: s.Load.Txn.Size, Abort: s.Load.Txn.Abort},
+		Txn:     txnSpec{Size: s.Load.Txn.Size, Abort: s.Load.Txn.Abort, Every: s.Load.Txn.Every},
 	}
 	if s.Load.Records > 0 {
 		spec.Records = (s.Load.Records + int64(s.Producers.Count-1-n)) / int64(s.Producers.Count)

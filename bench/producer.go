@@ -33,7 +33,8 @@ type producerSpec struct {
 // txnSpec groups sends in transactions; Size 0: none.
 type txnSpec struct {
 	Size  int
-	Abort float64
+	Abort float64 // share that is aborted, drawn
+	Every int     // each so many-th is aborted, 0: none
 }
 
 // producer is one session that sends. One goroutine sends; the client's calls acked.

@@ -305,6 +305,18 @@ consumer: {group: readers, commit: none, isolation.level: read_committed}
 	})
 }
 
+func TestEveryFourthTransactionIsAborted(t *testing.T) {
+	eachDriver(t, func(t *testing.T, driver string) {
+		o := newTrial(t, driver, `
+load: {rate: 500/s, duration: 800ms, record: {size: 200}, transactions: {size: 10, abort: every(4)}}
+client: {acks: all}
+`).complete(t)
+		if committed, aborted := count(t, o.dir, kind(history.Txn, history.OK)), count(t, o.dir, kind(history.Txn, history.Failed)); committed != 30 || aborted != 10 {
+			t.Errorf("%d committed and %d aborted, want 30 and 10", committed, aborted)
+		}
+	})
+}
+
 // TestAReaderOfUncommittedRecordsIsFoundOut is the twin of the test above.
 func TestAReaderOfUncommittedRecordsIsFoundOut(t *testing.T) {
 	eachDriver(t, func(t *testing.T, driver string) {

@@ -57,11 +57,19 @@ func (p *producer) endTransaction(ctx context.Context) error {
 	if err := p.client.Flush(ctx); err != nil {
 		return p.rollBack(ctx, fmt.Errorf("flush before the end of a transaction: %w", err))
 	}
-	if p.spec.Txn.Abort > 0 && p.rng.Float64() < p.spec.Txn.Abort {
+	if p.abortsNow() {
 		return p.rollBack(ctx, nil)
 	}
 	_, err := p.commitTransaction(ctx)
 	return err
+}
+
+// abortsNow tells whether the open transaction is one that the load aborts.
+func (p *producer) abortsNow() bool {
+	if every := uint64(p.spec.Txn.Every); every > 0 {
+		return p.txn%every == 0
+	}
+	return p.spec.Txn.Abort > 0 && p.rng.Float64() < p.spec.Txn.Abort
 }
 
 // commitTransaction commits. Only an answer without error is a commit; after a commit that failed the transaction

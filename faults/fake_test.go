@@ -38,6 +38,8 @@ type fake struct {
 	saveErr  error
 	killErr  error
 	treated  []proxy.Treated
+	late     []proxy.Late
+	code     int16 // with which the coordinator answers late ends of transactions
 	holding  string
 	misses   bool // the filter catches nothing of its topic
 
@@ -336,6 +338,20 @@ func (f filtered) Filter(how cluster.Refusal, topic string, n int) error {
 		proxy.Treated{How: how, Topic: topic, Offset: 17, Records: 3, Retried: how == cluster.CutAnswer},
 		proxy.Treated{How: how, Topic: "run-others", Offset: 1, Records: 1})
 	return nil
+}
+func (f filtered) DelayEndTxn(id string, after, n int) error {
+	f.note("delay %s %d %d", id, after, n)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.late = append(f.late,
+		proxy.Late{TransactionalID: id, Commit: true, Records: after, Delivered: true, Answered: !f.misses, Code: f.code},
+		proxy.Late{TransactionalID: "run-others", Delivered: true, Answered: true})
+	return nil
+}
+func (f filtered) Late() []proxy.Late {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.late)
 }
 func (f filtered) Unfilter() error { f.note("unfilter"); return nil }
 func (f filtered) Filtered() int   { f.mu.Lock(); defer f.mu.Unlock(); return len(f.treated) }

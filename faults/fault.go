@@ -30,7 +30,8 @@ type order struct {
 	action string
 	target scenarios.Target
 	last   time.Duration // restart: how long the victim stays down
-	count  int           // cut-acks, refuse-produce: how many requests, 0: all
+	count  int           // cut-acks, refuse-produce, delay-end-txn: how many requests, 0: all
+	after  int           // delay-end-txn: records of the next transaction that come before
 }
 
 // Description of a fault, for lists.
@@ -63,6 +64,7 @@ func kinds() map[string]kind {
 	add("rolling-restart", "brokers", "every broker restarted in turn, each back in sync before the next", processes, newRolling)
 	add("cut-acks", "a topic", "requests reach the broker and are appended, their answers do not come back", proxies, newCutAcks)
 	add("refuse-produce", "a topic", "requests are not forwarded and are answered with a retriable error, so that later ones overtake them", proxies, newRefuse)
+	add("delay-end-txn", "a transactional id", "the end of a transaction arrives at the coordinator late, while the next one is open: the connection broke, and the client has asked again", proxies, newDelayEndTxn)
 	return known
 }
 
@@ -86,9 +88,11 @@ func newFault(o order) (Fault, error) {
 	return k.make(o), nil
 }
 
-func ofFault(f scenarios.Fault) order { return order{f.Action, f.Target, f.For, f.Count} }
+func ofFault(f scenarios.Fault) order { return order{f.Action, f.Target, f.For, f.Count, f.After} }
 
-func ofStep(s scenarios.Step) order { return order{action: s.Do, target: s.Target, count: s.N} }
+func ofStep(s scenarios.Step) order {
+	return order{action: s.Do, target: s.Target, count: s.N, after: s.After}
+}
 
 // isFault tells a step that hurts from one that does something else.
 func isFault(do string) bool {

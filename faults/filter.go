@@ -18,6 +18,14 @@ func checkFilter(env Env) error {
 	return nil
 }
 
+// trap is something between clients and brokers that catches requests.
+type trap interface {
+	// caught is the evidence so far; logical gives a topic's name in the scenario.
+	caught(logical func(string) string) Evidence
+	// awaitsRetry tells whether a client has yet to send again what it was not answered.
+	awaitsRetry() bool
+}
+
 // filter begins to treat Produce requests for a topic. Whether it bites is seen as it catches: see caught.
 func (in *Injection) filter(how cluster.Refusal, o order) error {
 	f, ok := in.Cluster.(cluster.AnswerFilter)
@@ -34,9 +42,10 @@ func (in *Injection) filter(how cluster.Refusal, o order) error {
 		return err
 	}
 	treated, _ := treatedSoFar(f)
-	in.filtering = &filtering{how: how, filter: f, topic: in.Physical(o.target.Topic), since: len(treated), from: f.Filtered()}
+	topic := in.Physical(o.target.Topic)
+	in.trap = &filtering{how: how, filter: f, topic: topic, since: len(treated), from: f.Filtered()}
 	in.struck()
-	return f.Filter(how, in.filtering.topic, n)
+	return f.Filter(how, topic, n)
 }
 
 // filtering is a filter at work.

@@ -19,16 +19,16 @@ type Injection struct {
 	Env
 	run *runner
 
-	rec       rundir.Fault
-	victims   []victim
-	leads     []client.Partition // aimed at by their leader, which therefore has to move
-	moved     bool               // one of them did
-	orphans   map[client.Partition]bool
-	fences    map[victim]uint64 // the workers' counters of having been fenced
-	filtering *filtering
-	bit       bool     // as Inject saw it
-	past      bool     // a later one has hit a victim of its: what the cluster shows from then on is not its doing alone
-	seen      Evidence // in order of time
+	rec     rundir.Fault
+	victims []victim
+	leads   []client.Partition // aimed at by their leader, which therefore has to move
+	moved   bool               // one of them did
+	orphans map[client.Partition]bool
+	fences  map[victim]uint64 // the workers' counters of having been fenced
+	trap    trap              // nil: the fault has none
+	bit     bool              // as Inject saw it
+	past    bool              // a later one has hit a victim of its: what the cluster shows from then on is not its doing alone
+	seen    Evidence          // in order of time
 }
 
 // Aim finds who is meant, now.
@@ -187,11 +187,11 @@ func (in *Injection) heal(ctx context.Context, wanted func(Undo) bool) error {
 	return in.run.heal(ctx, func(p pending) bool { return p.by == in && (wanted == nil || wanted(p.undo)) })
 }
 
-// evidence so far, in order of time; what a filter caught comes last, as it counts it anew each time.
+// evidence so far, in order of time; what a trap caught comes last, as it counts it anew each time.
 func (in *Injection) evidence() Evidence {
 	e := Evidence{Bit: in.bit, Lines: slices.Clone(in.seen.Lines), At: slices.Clone(in.seen.At), Protection: slices.Clone(in.seen.Protection)}
-	if in.filtering != nil {
-		caught := in.filtering.caught(in.run.logical)
+	if in.trap != nil {
+		caught := in.trap.caught(in.run.logical)
 		e.Bit = caught.Bit
 		e.Lines = append(e.Lines, caught.Lines...)
 		e.Protection = append(e.Protection, caught.Protection...)

@@ -172,7 +172,7 @@ func asProcess(pid int) string {
 
 func (r *runner) subject(u Undo) string {
 	if u.Do == undoUnfilter {
-		return "the produce requests"
+		return "the requests of clients"
 	}
 	return r.name(u.victim())
 }
@@ -296,7 +296,7 @@ func (r *runner) unsettled() string {
 		if in.mustMove() {
 			return "the leader of " + partitionName(in.leads[0]) + " has not moved"
 		}
-		if h := in.rec.Healed; in.filtering != nil && h != nil && r.env.Now()-*h < retryLimit.Nanoseconds() && in.filtering.awaitsRetry() {
+		if h := in.rec.Healed; in.trap != nil && h != nil && r.env.Now()-*h < retryLimit.Nanoseconds() && in.trap.awaitsRetry() {
 			return "requests whose answers were cut have not been sent again"
 		}
 		for _, v := range in.victims {
@@ -361,7 +361,7 @@ func subjectsOf(env Env, targets []scenarios.Target) subjects {
 		switch t.Kind {
 		case scenarios.GroupCoordinator:
 			s.coordinators = append(s.coordinators, coordinated{client.GroupCoordinator, t.Name})
-		case scenarios.TransactionCoordinator:
+		case scenarios.TransactionCoordinator, scenarios.TransactionalID:
 			s.coordinators = append(s.coordinators, coordinated{client.TransactionCoordinator, t.Name})
 		case scenarios.ConsumerWorker, scenarios.ProcessorWorker:
 			if g := env.Groups[t.Kind]; g != "" && !slices.Contains(s.groups, g) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kbench/kbench/internal/client"
+	"github.com/kbench/kbench/internal/proxy"
 	"github.com/kbench/kbench/internal/rundir"
 	"github.com/kbench/kbench/scenarios"
 )
@@ -266,6 +267,48 @@ func TestAFilterThatCaughtNothingOfItsTopicHasNotBitten(t *testing.T) {
 	}
 }
 
+func TestLateEndsOfTransactions(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		code       int16
+		evidence   string
+		protection []string
+	}{
+		{"taken for the end of another", 0, "commit of bills-1 (producer 0, epoch 0) delivered after 2 records of the next transaction, and taken for its end", nil},
+		{"refused", 90, "refused: PRODUCER_FENCED", []string{"the coordinator refused 1 late ends of transactions"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFake()
+			f.code = c.code
+			f.late = []proxy.Late{{TransactionalID: "run-bills-1", Answered: true}} // of a fault before
+			env := f.env()
+			env.Cluster = filtered{processes{f}}
+			got, err := play(t, f, env, 300*ms, scenarios.Fault{Action: "delay-end-txn", Target: scenarios.Target{Kind: scenarios.TransactionalID, Name: "bills-1"}, After: 2, For: 100 * ms})
+			if err != nil || !got[0].Bit || got[0].Healed == nil || got[0].Target != "transactional id bills-1" {
+				t.Fatalf("%+v, %v", got, err)
+			}
+			wantLines(t, "evidence", got[0].Evidence, c.evidence, "in all 1 late ends of transactions arrived")
+			if !slices.Equal(got[0].Protection, c.protection) {
+				t.Errorf("protection %v", got[0].Protection)
+			}
+			if want := "journal [unfilter 0]; delay run-bills-1 2 -1; unfilter; journal []"; f.done() != want {
+				t.Errorf("done: %s, want %s", f.done(), want)
+			}
+		})
+	}
+}
+
+func TestALateEndThatNobodyAnsweredHasNotBitten(t *testing.T) {
+	f := newFake()
+	f.misses = true
+	env := f.env()
+	env.Cluster = filtered{processes{f}}
+	got, err := play(t, f, env, 200*ms, scenarios.Fault{Action: "delay-end-txn", Target: scenarios.Target{Kind: scenarios.TransactionalID, Name: "bills-1"}})
+	if err != nil || len(got) != 1 || got[0].Bit || len(got[0].Evidence) > 0 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 func TestWorkersAreHurtAsProcesses(t *testing.T) {
 	f := newFake()
 	f.counters["consumer 0"] = map[string]uint64{"fenced": 1} // before the fault
@@ -354,7 +397,8 @@ func TestChecksNameWhatTheClusterCannotDo(t *testing.T) {
 		{"a worker that is not there", f.env(), "kill", target(t, "consumer(9)"), "no such worker"},
 		{"stop of a worker", f.env(), "stop", target(t, "consumer(0)"), "killed or paused"},
 		{"a worker on external", ext, "kill", target(t, "consumer(0)"), ""},
-		{"an unknown fault", f.env(), "maim", target(t, "broker(1)"), "unknown fault \"maim\", known are cut-acks, kill, pause"},
+		{"late ends of transactions without proxies", f.env(), "delay-end-txn", scenarios.Target{Kind: scenarios.TransactionalID, Name: "bills-1"}, "needs clients that go through kbench's proxies"},
+		{"an unknown fault", f.env(), "maim", target(t, "broker(1)"), "unknown fault \"maim\", known are cut-acks, delay-end-txn, kill, pause"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			err := CheckTimeline(c.env, []scenarios.Fault{{Action: c.action, Target: c.target, Pos: scenarios.Pos{Line: 7}}})
@@ -380,7 +424,7 @@ func TestKnownDescribesEveryFault(t *testing.T) {
 			t.Errorf("%s makes %v, %v", d.Name, made, err)
 		}
 	}
-	if got := strings.Join(names, " "); got != "cut-acks kill pause refuse-produce restart rolling-restart stop" {
+	if got := strings.Join(names, " "); got != "cut-acks delay-end-txn kill pause refuse-produce restart rolling-restart stop" {
 		t.Errorf("known: %s", got)
 	}
 }

@@ -97,7 +97,7 @@ func (c *checker) sending() {
 	if len(c.s.Faults) > 0 && steps {
 		c.say("steps", "move the faults into the steps, or take the steps out", "a scenario has faults at times or strict steps, not both")
 	}
-	if l.Txn.Abort > 0 && l.Txn.Size == 0 {
+	if (l.Txn.Abort > 0 || l.Txn.Every > 0) && l.Txn.Size == 0 {
 		c.say("load.transactions.abort", "add size: 10, the records of a transaction", "there are no transactions to abort")
 	}
 }
@@ -350,9 +350,13 @@ func (c *checker) exists(path string, t Target) {
 		if groups := c.s.groups(); !slices.Contains(groups, t.Name) {
 			c.say(path, didYouMean(t.Name, groups), "there is no group %s", t.Name)
 		}
-	case TransactionCoordinator:
+	case TransactionCoordinator, TransactionalID:
 		if ids := c.s.transactionalIDs(); !slices.Contains(ids, t.Name) {
-			c.say(path, didYouMean(t.Name, ids), "there is no transactional id %s", t.Name)
+			hint := didYouMean(t.Name, ids)
+			if len(ids) == 0 {
+				hint = "add load: {transactions: {size: 10}}, whose producers are p0, p1, …"
+			}
+			c.say(path, hint, "there is no transactional id %s", t.Name)
 		}
 	}
 }

@@ -81,7 +81,7 @@ func (d *decoder) complete(s *Scenario) {
 		l.Duration = time.Duration(math.Ceil(float64(l.Records) / l.Rate * float64(time.Second)))
 	}
 	d.output(s)
-	s.nameCoordinators()
+	s.nameTargets()
 	s.isolate()
 	if len(s.Clusters) == 0 {
 		s.Clusters = s.shownBy()
@@ -193,7 +193,7 @@ func (d *decoder) load(to *Load) reader {
 				d.object(n, path, fields{"size": d.recordSize(&to.Record.Size), "keys": d.recordKeys(&to.Record), "payload": d.payload(&to.Record)}, nil)
 			},
 			"transactions": func(n *node, path string) {
-				d.object(n, path, fields{"size": d.integer(&to.Txn.Size, 0), "abort": d.share(&to.Txn.Abort)}, nil)
+				d.object(n, path, fields{"size": d.integer(&to.Txn.Size, 0), "abort": d.aborts(&to.Txn)}, nil)
 			},
 		}, nil)
 	}
@@ -250,6 +250,34 @@ func (d *decoder) recordKeys(to *RecordSpec) reader {
 		default:
 			d.complain(n.place, path, didYouMean(c.name, []string{"zipf", "uniform", "none"}), "expected zipf(N), uniform(N) or none, found %q", n.text)
 		}
+	}
+}
+
+// aborts reads a share, or every(N).
+func (d *decoder) aborts(to *TxnSpec) reader {
+	return func(n *node, path string) {
+		if n.shape != aText {
+			d.share(&to.Abort)(n, path)
+			return
+		}
+		var c call
+		grammar(d, &c, "a share or every(N)", parseCall)(n, path)
+		if d.spoiled[path] {
+			return
+		}
+		if c.name != "every" || c.rest != "" {
+			d.complain(n.place, path, "such as abort: 0.2, or abort: every(2)", "expected a share from 0 to 1, or every(N), found %q", n.text)
+			return
+		}
+		every, err := c.count()
+		if err == nil && (every < 1 || every > 1<<31-1) {
+			err = wrong("", "expected at least 1, found %d", every).at(c.argsAt)
+		}
+		if err != nil {
+			d.mistaken(n, path, err)
+			return
+		}
+		to.Every = int(every)
 	}
 }
 

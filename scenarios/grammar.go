@@ -234,7 +234,7 @@ func (t Target) String() string {
 		return "coordinator(group:" + t.Name + ")"
 	case TransactionCoordinator:
 		return "coordinator(transaction:" + t.Name + ")"
-	case Named:
+	case Named, TransactionalID:
 		return t.Name
 	case TopicTarget:
 		return t.Topic

@@ -188,9 +188,16 @@ func (l Load) yaml(steps bool) document {
 	m.add("drain", brief(l.Drain))
 	m.add("record", document{{Key: "size", Value: scalarOf(formatSize(int64(l.Record.Size)))}, {Key: "keys", Value: l.Record.keys()}, {Key: "payload", Value: l.Record.payload()}})
 	if l.Txn.Size > 0 {
-		m.add("transactions", document{{Key: "size", Value: l.Txn.Size}, {Key: "abort", Value: number(l.Txn.Abort)}})
+		m.add("transactions", document{{Key: "size", Value: l.Txn.Size}, {Key: "abort", Value: l.Txn.aborts()}})
 	}
 	return m
+}
+
+func (t TxnSpec) aborts() any {
+	if t.Every > 0 {
+		return fmt.Sprintf("every(%d)", t.Every)
+	}
+	return number(t.Abort)
 }
 
 // number writes a share: a whole one without a point.
@@ -248,6 +255,9 @@ func (f Fault) yaml() document {
 	}
 	m := document{{Key: "at", Value: f.At.brief()}, {Key: f.Action, Value: f.Target.String()}}
 	m.duration("for", f.For)
+	if f.After > 0 {
+		m.add("after", f.After)
+	}
 	if f.Count > 0 {
 		m.add("count", f.Count)
 	}
@@ -280,6 +290,9 @@ func (s Step) yaml() document {
 		m.add("within", brief(s.Within))
 	default:
 		m.add(s.Do, s.Target.String())
+		if s.After > 0 {
+			m.add("after", s.After)
+		}
 		if s.N > 0 {
 			m.add("count", s.N)
 		}

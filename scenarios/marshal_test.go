@@ -86,6 +86,10 @@ steps:
   - {await: 'committed(readers, orders/1) >= 3'}
   - {await: members(readers) = 2}
   - {await: processed(processor(1)) >= 1}
+  - {delay-end-txn: p-1, after: 2, count: 3}
+  - {restore: p-1}
+  - {delay-end-txn: b-0}
+  - {restore: b-0}
 thresholds: ['ack.p99 < 50ms', 'e2e.service.max <= 1.5s', 'throughput > 4900/s', 'throughput >= 10MiB/s', 'unavailable < 8s', 'lost <= 0']
 matrix: {client.linger.ms: [0, 5], 'topics[0].partitions': [3, 4], load.rate: ['1/s', max]}
 repeat: 3
@@ -108,7 +112,8 @@ func bare(s Scenario) Scenario {
 
 func TestWhatIsWrittenReadsBackTheSame(t *testing.T) {
 	sources := map[string]string{"contracts": contractsExample, "everything": everything, "least": "load: {rate: max, duration: 1s}",
-		"files": "load: {records: 7, rate: 2/s, record: {keys: none, payload: 'file(some dir/a (b).txt)'}}\nfaults: [{at: acked(5), kill: producer(0), for: 1s}]"}
+		"files":     "load: {records: 7, rate: 2/s, record: {keys: none, payload: 'file(some dir/a (b).txt)'}}\nfaults: [{at: acked(5), kill: producer(0), for: 1s}]",
+		"late ends": "load: {rate: 2/s, duration: 9s, transactions: {size: 2, abort: every(3)}}\nfaults: [{at: 1s, delay-end-txn: p0, after: 4, count: 5, for: 1s}, {at: 2s, delay-end-txn: p0}]"}
 	for _, name := range Builtins() {
 		src, err := BuiltinSource(name)
 		if err != nil {
@@ -156,6 +161,9 @@ func TestEverythingIsReadAsItIsMeant(t *testing.T) {
 		"earliest":     s.Consumer.Settings["auto.offset.reset"] == "earliest" && s.Processor.Consumer["auto.offset.reset"] == "earliest",
 		"broker 2":     s.Steps[10].Target == Target{Kind: Broker, N: 2},
 		"topic":        s.Steps[22].Target == Target{Kind: TopicTarget, Topic: "orders"},
+		"late end":     s.Steps[43].Target == Target{Kind: TransactionalID, Name: "p-1"} && s.Steps[43].After == 2 && s.Steps[43].N == 3,
+		"restored id":  s.Steps[44].Target == Target{Kind: TransactionalID, Name: "p-1"},
+		"least late":   s.Steps[45].After == 1 && s.Steps[45].N == 0,
 		"name":         s.Steps[8].When.Name == "old" && s.Steps[8].When.Op == "!=",
 		"held":         s.Steps[28].When.Op == ">=" && s.Steps[28].When.Value == 1 && s.Steps[28].When.Target.Kind == ProcessorWorker,
 		"MiB":          s.Thresholds[3].Metric == "throughput.mib" && s.Thresholds[3].Value == 10,

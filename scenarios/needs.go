@@ -102,15 +102,18 @@ func (s *Scenario) conditions(visit func(path string, c *Condition)) {
 func faultPath(i int) string { return "faults[" + strconv.Itoa(i) + "]" }
 func stepPath(i int) string  { return "steps[" + strconv.Itoa(i) + "]" }
 
-// nameCoordinators finds out whose coordinator a coordinator(name) is. A name that is nobody's, or both a group's and
-// a transactional id, stays open and is reported by the checks.
-func (s *Scenario) nameCoordinators() {
-	s.targets(func(_, _ string, t *Target) {
+// nameTargets finds out whose coordinator a coordinator(name) is, and whether restore names a topic or a transactional
+// id. A name that is nobody's, or both a group's and a transactional id, stays open and is reported by the checks.
+func (s *Scenario) nameTargets() {
+	groups, ids := s.groups(), s.transactionalIDs()
+	s.targets(func(_, verb string, t *Target) {
+		if verb == "restore" && s.topic(t.Topic) == nil && slices.Contains(ids, t.Topic) {
+			*t = Target{Kind: TransactionalID, Name: t.Topic}
+		}
 		if t.Kind != anyCoordinator {
 			return
 		}
-		group := slices.Contains(s.groups(), t.Name)
-		transaction := slices.Contains(s.transactionalIDs(), t.Name)
+		group, transaction := slices.Contains(groups, t.Name), slices.Contains(ids, t.Name)
 		switch {
 		case group && !transaction:
 			t.Kind = GroupCoordinator
@@ -145,9 +148,9 @@ func (s *Scenario) isolate() {
 func (s *Scenario) shownBy() []string {
 	embedded, external := true, true
 	for verb, t := range s.done() {
-		node := !t.worker() && t.Kind != TopicTarget
+		node := !t.worker() && t.Kind != TopicTarget && t.Kind != TransactionalID
 		switch verb {
-		case "cut-acks", "refuse-produce":
+		case "cut-acks", "refuse-produce", "delay-end-txn":
 			embedded, external = false, false
 		case "pause":
 			embedded, external = embedded && !node, external && !node

@@ -35,11 +35,11 @@ func (w *walk) step(s *Step, path string) {
 		w.killed = true
 	case "pause":
 		w.paused = true
-	case "cut-acks", "refuse-produce":
+	case "cut-acks", "refuse-produce", "delay-end-txn":
 		w.filtered = true
 	case "restore":
 		if !w.filtered {
-			w.say(at, "", "nothing was cut or refused before")
+			w.say(at, "", "nothing was cut, refused or delayed before")
 		}
 	case "hold":
 		w.hold(who, s.Point, path)

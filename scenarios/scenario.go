@@ -90,7 +90,8 @@ type RecordSpec struct {
 // TxnSpec groups plain producers' sends in transactions. Size 0: none.
 type TxnSpec struct {
 	Size  int     // records a transaction
-	Abort float64 // share of transactions that are aborted after a flush
+	Abort float64 // share of transactions that are aborted after a flush, drawn
+	Every int     // instead: each so many-th transaction is aborted, 0: none
 }
 
 // AfterCrash is what a producer's application does with what its journal shows as unacknowledged.
@@ -147,10 +148,11 @@ type Processor struct {
 // Fault is injected at a time or on an event, and healed after For or at the end of the load.
 type Fault struct {
 	At     Trigger
-	Action string // one of faults' names: kill, stop, pause, restart, rolling-restart, cut-acks, refuse-produce, …
+	Action string // one of faults' names: kill, stop, pause, restart, rolling-restart, cut-acks, refuse-produce, delay-end-txn, …
 	Target Target
 	For    time.Duration // 0: until the load ends
-	Count  int           // refuse-produce, cut-acks: how many requests, 0: all
+	Count  int           // refuse-produce, cut-acks, delay-end-txn: how many requests, 0: all
+	After  int           // delay-end-txn: so many records of the next transaction come before the end of this one
 	Drawn  bool          // one of a random series: it waits until nobody else of its kind is hurt or still recovering
 	Series *Series       // a random series instead, until a plan writes it out; nil: this one fault
 	Pos    Pos
@@ -166,7 +168,8 @@ type Trigger struct {
 type Step struct {
 	Do     string // a fault's name, or send, wait, await, check, flush, resume, start, restore, hold, release
 	Target Target
-	N      int           // send, refuse-produce, cut-acks
+	N      int           // send, refuse-produce, cut-acks, delay-end-txn
+	After  int           // delay-end-txn: as for a fault
 	For    time.Duration // wait
 	Within time.Duration // await: at most so long, default 30s
 	When   *Condition    // await, check
@@ -186,18 +189,19 @@ const (
 	Controller             = "controller"  // the active one
 	GroupCoordinator       = "coordinator" // Name: a consumer group
 	TransactionCoordinator = "transaction-coordinator"
-	ProducerWorker         = "producer"  // N
-	ConsumerWorker         = "consumer"  // N
-	ProcessorWorker        = "processor" // N
-	Killed                 = "killed"    // what steps have killed or stopped and not started again
-	Paused                 = "paused"    // what steps have paused and not resumed
-	Named                  = "name"      // Name, given by an earlier step's "as"
-	TopicTarget            = "topic"     // Topic: cut-acks, refuse-produce, restore
+	ProducerWorker         = "producer"         // N
+	ConsumerWorker         = "consumer"         // N
+	ProcessorWorker        = "processor"        // N
+	Killed                 = "killed"           // what steps have killed or stopped and not started again
+	Paused                 = "paused"           // what steps have paused and not resumed
+	Named                  = "name"             // Name, given by an earlier step's "as"
+	TopicTarget            = "topic"            // Topic: cut-acks, refuse-produce, restore
+	TransactionalID        = "transactional-id" // Name: delay-end-txn, restore
 )
 
 // Target names who is hurt: Kind(Args), as written leader(t/p), follower(t/p), followers(t/p), broker(N), broker(random),
 // brokers, controller, coordinator(group), coordinator(transactional id), producer(N), consumer(N), processor(N),
-// killed, paused, a topic's name, a name given by "as", "" (none).
+// killed, paused, a topic's name, a transactional id, a name given by "as", "" (none).
 type Target struct {
 	Kind      string
 	Topic     string

@@ -207,8 +207,9 @@ func loadSchema() schema {
 			"payload": pattern("random, compressible(0.5) or file(path); default random", `^\s*(random|compressible(\([0-9. ]+\))?|file\(.+\))\s*$`),
 		}),
 		"transactions": objectOf("sends in transactions", map[string]schema{
-			"size":  whole("records a transaction", 0),
-			"abort": {"type": "number", "minimum": 0, "maximum": 1, "description": "share of transactions that are aborted after a flush"},
+			"size": whole("records a transaction", 0),
+			"abort": {"anyOf": []schema{{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string", "pattern": `^\s*every\([0-9_ ]*[1-9][0-9_ ]*\)\s*$`}},
+				"description": "share of transactions that are aborted after a flush, or every(2) for each second one"},
 		}),
 	})
 }
@@ -276,16 +277,22 @@ func faultSchema() schema {
 		if v.object == toAnyone {
 			properties["drawn"] = truth("one of a random series, written out: it waits until nobody else of its kind is hurt or still recovering")
 		}
+		if slices.Contains(v.beside, "after") {
+			properties["after"] = whole(afterAbout, 1)
+		}
 		branches = append(branches, objectOf("", properties, v.name, "at"))
 	}
 	branches = append(branches, seriesSchema())
 	return schema{"oneOf": branches}
 }
 
+const afterAbout = "records of the next transaction that are acknowledged before; default 1"
+
 func stepSchema() schema {
 	beside := map[string]schema{
 		"as":     newName(),
 		"count":  whole("requests; left out: all", 1),
+		"after":  whole(afterAbout, 1),
 		"at":     oneOf("where a worker is held", Polled, Handled, BeforeOffsets),
 		"within": duration("at most so long; default 30s"),
 	}
@@ -331,6 +338,10 @@ func (v verb) schema() schema {
 	switch v.object {
 	case toTopics:
 		return pattern("a topic", topicName.String())
+	case toTransactions:
+		return pattern("a transactional id; those of producers without one are p0, p1, …", groupName.String())
+	case toTreated:
+		return pattern("a topic or a transactional id", topicName.String())
 	case toAll:
 		return schema{"anyOf": []schema{{"const": true}, {"const": "brokers"}}}
 	}

@@ -16,11 +16,13 @@ const (
 type object uint8
 
 const (
-	toAnyone  object = iota // brokers, controllers, coordinators, workers, names
-	toWorkers               // workers, names
-	toTopics                // the topic whose produce requests are treated
-	toAll                   // every broker in turn
-	toNothing               // the verb's value is no target
+	toAnyone       object = iota // brokers, controllers, coordinators, workers, names
+	toWorkers                    // workers, names
+	toTopics                     // the topic whose produce requests are treated
+	toTransactions               // the transactional id whose transactions end late
+	toTreated                    // one of the two
+	toAll                        // every broker in turn
+	toNothing                    // the verb's value is no target
 )
 
 // verb is what a fault or a step does, with the keys that may stand beside it.
@@ -36,7 +38,8 @@ func verbs() []verb {
 		{"kill", toAnyone, true, []string{"as"}}, {"stop", toAnyone, true, []string{"as"}}, {"pause", toAnyone, true, []string{"as"}},
 		{"restart", toAnyone, true, []string{"as"}}, {"rolling-restart", toAll, true, nil},
 		{"cut-acks", toTopics, true, []string{"count"}}, {"refuse-produce", toTopics, true, []string{"count"}},
-		{"resume", toAnyone, false, nil}, {"start", toAnyone, false, nil}, {"restore", toTopics, false, nil},
+		{"delay-end-txn", toTransactions, true, []string{"after", "count"}},
+		{"resume", toAnyone, false, nil}, {"start", toAnyone, false, nil}, {"restore", toTreated, false, nil},
 		{"hold", toWorkers, false, []string{"at"}}, {"release", toWorkers, false, nil},
 		{"send", toNothing, false, nil}, {"flush", toNothing, false, nil}, {"wait", toNothing, false, nil},
 		{"await", toNothing, false, []string{"within"}}, {"check", toNothing, false, nil},
@@ -85,7 +88,7 @@ func (d *decoder) verbIn(n *node, path string, known map[string]verb) (verb, boo
 
 func (d *decoder) verbHint(n *node, names []string) string {
 	for _, e := range n.entries {
-		if near := nearest(e.key, names); near != "" && !slices.Contains([]string{"at", "for", "as", "count", "within"}, e.key) {
+		if near := nearest(e.key, names); near != "" && !slices.Contains([]string{"at", "for", "as", "count", "after", "within"}, e.key) {
 			return e.key + ": did you mean " + near + "?"
 		}
 	}
@@ -114,11 +117,15 @@ func (d *decoder) fault(n *node, path string) Fault {
 		"at":   grammar(d, &f.At, "a time such as 10s, or a condition such as acked(5000)", ParseTrigger),
 		"for":  d.duration(&f.For),
 	}
-	if v.object == toTopics {
+	if slices.Contains(v.beside, "count") {
 		known["count"] = d.integer(&f.Count, 1)
 	}
 	if v.object == toAnyone {
 		known["drawn"] = d.truth(&f.Drawn)
+	}
+	if slices.Contains(v.beside, "after") {
+		f.After = 1
+		known["after"] = d.integer(&f.After, 1)
 	}
 	if v.object == toAll {
 		delete(known, "for")
@@ -146,6 +153,7 @@ func (d *decoder) step(n *node, path string) Step {
 	beside := fields{
 		"as":     d.alias(&s.As),
 		"count":  d.integer(&s.N, 1),
+		"after":  d.integer(&s.After, 1),
 		"at":     choice(d, &s.Point, Polled, Handled, BeforeOffsets),
 		"within": d.duration(&s.Within),
 	}
@@ -155,6 +163,9 @@ func (d *decoder) step(n *node, path string) Step {
 	}
 	if v.name == "await" {
 		s.Within = defaultAwait
+	}
+	if slices.Contains(v.beside, "after") {
+		s.After = 1
 	}
 	d.object(n, path, known, nil)
 	if v.name == "hold" && n.get("at") == nil {
@@ -217,15 +228,22 @@ func (d *decoder) target(v verb, to *Target) reader {
 	}
 }
 
-// parse reads a target; topics go by their bare names.
+// parse reads a target; topics and transactional ids go by their bare names. What restore names is taken for a topic
+// until the whole scenario is known.
 func (o object) parse(s string) (Target, error) {
-	if o != toTopics {
-		return parseTarget(s)
+	switch o {
+	case toTopics, toTreated:
+		if !topicName.MatchString(s) {
+			return Target{}, wrong("", "expected a topic's name, found %q", s)
+		}
+		return Target{Kind: TopicTarget, Topic: s}, nil
+	case toTransactions:
+		if !groupName.MatchString(s) {
+			return Target{}, wrong("", "expected a transactional id, found %q", s)
+		}
+		return Target{Kind: TransactionalID, Name: s}, nil
 	}
-	if !topicName.MatchString(s) {
-		return Target{}, wrong("", "expected a topic's name, found %q", s)
-	}
-	return Target{Kind: TopicTarget, Topic: s}, nil
+	return parseTarget(s)
 }
 
 // refuses says what was expected where the target is not of a kind that the verb can be done to.

@@ -163,10 +163,12 @@ func (f *fleet) bringUp(ctx context.Context, s scenarios.Scenario) (*berth, erro
 	return b, nil
 }
 
-// needsProxy tells whether the scenario treats single Produce answers, which takes someone between clients and brokers.
+// needsProxy tells whether the scenario treats single requests or answers, which takes someone between clients and brokers.
 // No other scenario gets a proxy: it costs throughput.
 func needsProxy(s scenarios.Scenario) bool {
-	treats := func(verb string) bool { return verb == "cut-acks" || verb == "refuse-produce" }
+	treats := func(verb string) bool {
+		return verb == "cut-acks" || verb == "refuse-produce" || verb == "delay-end-txn"
+	}
 	return slices.ContainsFunc(s.Faults, func(f scenarios.Fault) bool { return treats(f.Action) }) ||
 		slices.ContainsFunc(s.Steps, func(s scenarios.Step) bool { return treats(s.Do) })
 }

@@ -66,10 +66,20 @@ type AnswerFilter interface {
 	// Filter treats the next n Produce requests (n<0: all until Unfilter) that reach any of the brokers and carry
 	// records for the topic.
 	Filter(r Refusal, topic string, n int) error
-	// Unfilter ends it, and closes the connections that have unanswered requests, so that clients notice.
+	// Unfilter ends it, and what DelayEndTxn has begun, and closes the connections that have unanswered requests, so
+	// that clients notice.
 	Unfilter() error
-	// Filtered is how many Produce requests have been treated since the cluster began.
+	// Filtered is how many requests have been treated since the cluster began: Produce requests, and EndTxn requests
+	// that were delivered late.
 	Filtered() int
+}
+
+// EndTxnDelayer is the ability to hold back the end of a transaction on its way to the coordinator, as a network can.
+type EndTxnDelayer interface {
+	// DelayEndTxn takes the next n EndTxn requests (n<0: all until Unfilter) of the transactional id, on the cluster,
+	// while they are under way, and ends their connections towards the client, which asks again on another one. Each is
+	// delivered once the brokers have acknowledged after records of the producer's next transaction.
+	DelayEndTxn(transactionalID string, after, n int) error
 }
 
 // Detacher is the ability of a simulated cluster to take a broker away from its clients: its port closes, their

@@ -24,6 +24,8 @@ const bufferSize = 64 << 10
 //     reach the broker: the way back is cut. The connection stays open, silent, until the client gives up on it (its
 //     request.timeout.ms) or Unfilter closes it; either way the client retries on a new one, which works.
 //   - A refusal takes the place of the answer to a harmless request that the broker got instead, so it comes in turn.
+//   - A transaction's end that is held back is the last request of its connection: the client's side is closed, the
+//     broker's side stays open until the request was delivered and answered.
 type conn struct {
 	gate           *Gate
 	client, target *net.TCPConn
@@ -32,6 +34,7 @@ type conn struct {
 	waiting []waiting // requests whose answers have to be looked at, oldest first
 	cuts    int       // of them, those to be cut
 	silent  atomic.Bool
+	parted  atomic.Bool // the client is gone, and what it asked last is delivered
 }
 
 // waiting is a request whose answer will be looked at.
@@ -43,7 +46,11 @@ type waiting struct {
 	rule        *rule
 	batches     []produced
 	refusal     []byte
+	late        *late
 }
+
+// errHeld ends the reading of requests where the last one is held back.
+var errHeld = errors.New("held back")
 
 func newConn(g *Gate, client, target *net.TCPConn) *conn {
 	return &conn{gate: g, client: client, target: target}
@@ -55,15 +62,17 @@ func (c *conn) run() {
 	defer c.close()
 	var requests sync.WaitGroup
 	requests.Go(func() {
-		if err := c.requests(); errors.Is(err, io.EOF) {
+		switch err := c.requests(); {
+		case errors.Is(err, io.EOF):
 			_ = c.target.CloseWrite() // answers may still come
-			return
+		case !errors.Is(err, errHeld):
+			c.close()
 		}
-		c.close()
 	})
 	_ = c.answers() // an error here is the end of one of the two peers, which the other learns by the close
 	c.close()
 	requests.Wait()
+	c.gate.lost(c)
 }
 
 // close ends both directions; it may be called at any time, and again.
@@ -75,7 +84,7 @@ func (c *conn) close() {
 func (c *conn) isCut() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.silent.Load() || c.cuts > 0
+	return (c.silent.Load() || c.cuts > 0) && !c.parted.Load()
 }
 
 // expect registers a request, before it is forwarded, whose answer is to be looked at.
@@ -142,6 +151,12 @@ func (c *conn) request(src *source, h header, n int) error {
 			return err
 		}
 		return write(c.target, c.produce(h, frame))
+	case h.key == endTxnKey && c.gate.watching.Load():
+		frame, err := src.take(sizeLen + n)
+		if err != nil {
+			return err
+		}
+		return c.endTxn(h, frame)
 	case h.key == metadataKey && h.version >= 10: // the first version with topic ids
 		c.expect(waiting{correlation: h.correlation, version: h.version, key: h.key})
 	}
@@ -168,6 +183,33 @@ func (c *conn) produce(h header, frame []byte) []byte {
 		c.close() // Unfilter came between and has not seen this cut
 	}
 	return frame
+}
+
+// endTxn forwards the end of a transaction, or holds it back.
+func (c *conn) endTxn(h header, frame []byte) error {
+	req, err := parseEndTxn(frame[sizeLen:])
+	if err != nil {
+		return write(c.target, frame)
+	}
+	l := c.gate.hold(c, req, frame)
+	if l == nil {
+		return write(c.target, frame)
+	}
+	c.expect(waiting{correlation: h.correlation, version: h.version, key: h.key, late: l})
+	c.silent.Store(true)
+	c.client.Close()
+	if !c.gate.holds(l) {
+		c.close() // Unfilter came between and has not seen it
+	}
+	return errHeld
+}
+
+// deliver lets the broker have what was held back.
+func (c *conn) deliver(l *late) {
+	c.parted.Store(true)
+	if err := write(c.target, l.frame); err != nil {
+		c.close()
+	}
 }
 
 // answers forwards what the broker answers.
@@ -208,6 +250,9 @@ func (c *conn) answer(src *source, w waiting, n int) error {
 		return err
 	}
 	out := c.treat(w, frame)
+	if w.late != nil {
+		return io.EOF // it was the last
+	}
 	if c.silent.Load() {
 		return nil
 	}
@@ -233,6 +278,14 @@ func (c *conn) treat(w waiting, frame []byte) []byte {
 		}
 		return frame
 	}
+	if w.late != nil {
+		resp := kmsg.NewPtrEndTxnResponse()
+		resp.SetVersion(w.version)
+		if parseAnswer(frame[sizeLen:], resp) == nil {
+			c.gate.endedLate(w.late, resp)
+		}
+		return nil
+	}
 	resp := kmsg.NewPtrProduceResponse()
 	resp.SetVersion(w.version)
 	if err := parseAnswer(frame[sizeLen:], resp); err != nil {
@@ -245,6 +298,7 @@ func (c *conn) treat(w waiting, frame []byte) []byte {
 		c.gate.answered(nil, w.batches, resp)
 	default:
 		c.gate.retried(w.batches, resp)
+		c.gate.advance(w.batches, resp)
 	}
 	return frame
 }

@@ -23,6 +23,7 @@ const (
 const (
 	produceKey     = 0
 	metadataKey    = 3
+	endTxnKey      = 26
 	apiVersionsKey = 18
 )
 
@@ -56,23 +57,37 @@ func parseHeader(b []byte) header {
 
 // parseProduce reads a whole Produce request after its length.
 func parseProduce(frame []byte) (*kmsg.ProduceRequest, error) {
-	if len(frame) < requestLen {
-		return nil, errFrame
-	}
 	req := kmsg.NewPtrProduceRequest()
-	h := parseHeader(frame)
-	if h.key != produceKey || h.version < 0 || h.version > req.MaxVersion() {
-		return nil, fmt.Errorf("%w: Produce version %d", errFrame, h.version)
+	return req, parseRequest(frame, req)
+}
+
+// parseEndTxn reads a whole EndTxn request after its length.
+func parseEndTxn(frame []byte) (*kmsg.EndTxnRequest, error) {
+	req := kmsg.NewPtrEndTxnRequest()
+	return req, parseRequest(frame, req)
+}
+
+// parseRequest reads a whole request after its length into one of its kind, which then refers to the frame.
+func parseRequest(frame []byte, into kmsg.Request) error {
+	if len(frame) < requestLen {
+		return errFrame
 	}
-	req.SetVersion(h.version)
+	h := parseHeader(frame)
+	if h.key != into.Key() || h.version < 0 || h.version > into.MaxVersion() {
+		return fmt.Errorf("%w: %s version %d", errFrame, kmsg.NameForKey(into.Key()), h.version)
+	}
+	into.SetVersion(h.version)
 	body, err := skipClient(frame[requestLen:])
-	if err == nil && req.IsFlexible() {
+	if err == nil && into.IsFlexible() {
 		body, err = skipTags(body)
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return req, req.UnsafeReadFrom(body)
+	if r, ok := into.(interface{ UnsafeReadFrom([]byte) error }); ok {
+		return r.UnsafeReadFrom(body)
+	}
+	return into.ReadFrom(body)
 }
 
 // parseAnswer reads a whole answer after its length into one that has its version.

@@ -102,6 +102,28 @@ func FuzzProduce(f *testing.F) {
 	})
 }
 
+// FuzzEndTxn holds that a transaction's end is read as it was written, and that nothing makes the reader fall over.
+func FuzzEndTxn(f *testing.F) {
+	f.Add(int16(1), "client", "p0", true, []byte("tag"), []byte("no request"))
+	f.Add(int16(5), "", "", false, []byte{}, []byte{})
+	f.Fuzz(func(t *testing.T, version int16, client, id string, commit bool, tag, raw []byte) {
+		_, _ = parseEndTxn(raw)
+		asked := kmsg.NewPtrEndTxnRequest()
+		if version < 0 || version > asked.MaxVersion() || len(client)|len(id) > 1<<14 {
+			return
+		}
+		asked.SetVersion(version)
+		asked.TransactionalID, asked.ProducerID, asked.ProducerEpoch, asked.Commit = id, 1<<40, 7, commit
+		got, err := parseEndTxn(withTag(request(7, asked)[sizeLen:], client, asked.IsFlexible(), tag))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.TransactionalID != id || got.ProducerID != 1<<40 || got.ProducerEpoch != 7 || got.Commit != commit {
+			t.Fatalf("read %+v", got)
+		}
+	})
+}
+
 // withTag gives a request another client id and, where it is flexible, one tagged field.
 func withTag(frame []byte, client string, flexible bool, tag []byte) []byte {
 	out := append([]byte(nil), frame[:requestLen]...)

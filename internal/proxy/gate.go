@@ -35,10 +35,10 @@ func (t Treated) String() string {
 // maxTreated bounds what is remembered of treated requests; Filtered counts them all.
 const maxTreated = 4096
 
-// Gate decides which Produce requests are treated, for all proxies of one cluster together, and keeps the evidence.
-// It implements cluster.AnswerFilter.
+// Gate decides which requests are treated, for all proxies of one cluster together, and keeps the evidence.
+// It implements cluster.AnswerFilter and cluster.EndTxnDelayer.
 type Gate struct {
-	watching atomic.Bool // Produce requests have to be read: a rule is left, or cut batches may be retried
+	watching atomic.Bool // requests have to be read: a rule or a delay is left, or what was treated has a sequel
 
 	mu       sync.Mutex
 	rules    []*rule
@@ -47,6 +47,15 @@ type Gate struct {
 	cut      map[cutBatch]int    // index in treated
 	names    map[[16]byte]string // topics by id, as Metadata answers had them
 	proxies  map[*Proxy]struct{}
+
+	delays []*delay
+	held   []*late // under way
+	ends   []*Late // every one that was held back
+}
+
+// watch finds out whether requests have to be read. It is called with the lock held.
+func (g *Gate) watch() {
+	g.watching.Store(len(g.rules) > 0 || len(g.cut) > 0 || len(g.delays) > 0 || len(g.held) > 0)
 }
 
 // rule is one call of Filter.
@@ -86,19 +95,19 @@ func (g *Gate) Filter(how cluster.Refusal, topic string, n int) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.rules = append(g.rules, &rule{how: how, topic: topic, left: n})
-	g.watching.Store(true)
+	g.watch()
 	return nil
 }
 
-// Unfilter ends all filters and closes the connections on which an answer was or would have been withheld, so that
-// their clients notice and retry on a new connection.
+// Unfilter ends all filters and delays, and closes the connections on which an answer was or would have been withheld,
+// so that their clients notice and retry on a new connection.
 func (g *Gate) Unfilter() error {
 	g.mu.Lock()
 	for _, r := range g.rules {
 		r.ended = true
 	}
-	g.rules = nil
-	g.watching.Store(len(g.cut) > 0)
+	g.rules, g.delays, g.held = nil, nil, nil
+	g.watch()
 	proxies := make([]*Proxy, 0, len(g.proxies))
 	for p := range g.proxies {
 		proxies = append(proxies, p)
@@ -110,8 +119,9 @@ func (g *Gate) Unfilter() error {
 	return nil
 }
 
-// Filtered is how many Produce requests have been treated: an answer counts as cut when it has come from the broker,
-// says that something was appended and was withheld, and a request as refused when its refusal was written.
+// Filtered is how many requests have been treated: an answer counts as cut when it has come from the broker, says that
+// something was appended and was withheld, a request as refused when its refusal was written, and a transaction's end as
+// late when the coordinator has answered it.
 func (g *Gate) Filtered() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -158,7 +168,7 @@ func (g *Gate) decide(req *kmsg.ProduceRequest, cut bool) (how cluster.Refusal, 
 		}
 	}
 	for _, b := range batches {
-		if _, retried := g.cut[b.key()]; retried || cut {
+		if _, retried := g.cut[b.key()]; retried || cut || g.awaited(b.batch.producer) {
 			return 0, nil, batches
 		}
 	}
@@ -244,7 +254,7 @@ func (g *Gate) answered(by *rule, batches []produced, resp *kmsg.ProduceResponse
 		}
 		if b.batch.producer >= 0 {
 			g.cut[b.key()] = len(g.treated)
-			g.watching.Store(true)
+			g.watch()
 		}
 		g.treated = append(g.treated, Treated{How: cluster.CutAnswer, Topic: b.topic, Partition: b.partition, Offset: offset,
 			Records: b.batch.records, Idempotent: b.batch.producer >= 0})
@@ -266,7 +276,7 @@ func (g *Gate) retried(batches []produced, resp *kmsg.ProduceResponse) {
 		delete(g.cut, b.key())
 		g.treated[which].Retried = g.treated[which].Offset == offset
 	}
-	g.watching.Store(len(g.rules) > 0 || len(g.cut) > 0)
+	g.watch()
 }
 
 // refused notes a refusal that was written to the client.

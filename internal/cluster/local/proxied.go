@@ -16,8 +16,9 @@ type Proxied struct {
 }
 
 var (
-	_ cluster.Cluster      = (*Proxied)(nil)
-	_ cluster.AnswerFilter = (*Proxied)(nil)
+	_ cluster.Cluster       = (*Proxied)(nil)
+	_ cluster.AnswerFilter  = (*Proxied)(nil)
+	_ cluster.EndTxnDelayer = (*Proxied)(nil)
 )
 
 // makeProxies puts a proxy before each broker and has brokers advertise it.
