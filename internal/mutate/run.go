@@ -1,0 +1,289 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+type options struct {
+	pkg, results, files, only, slow, args, explained string
+	parallel, seconds                                int
+	list                                             bool
+}
+
+// result of one mutant, a line in the file of results.
+type result struct {
+	Name    string  `json:"name"`
+	File    string  `json:"file"`
+	Line    int     `json:"line"`
+	What    string  `json:"what"`
+	Killed  bool    `json:"killed"`
+	By      string  `json:"by,omitempty"` // the test that failed, or how else it ended
+	Seconds float64 `json:"seconds"`
+	Tests   string  `json:"tests,omitempty"` // of a survivor: what the test files hash to
+}
+
+func run(ctx context.Context, o options) error {
+	dir, err := os.MkdirTemp("", "mutate")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	s, err := load(ctx, o.pkg)
+	if err != nil {
+		return err
+	}
+	binary, mutants, err := s.build(ctx, o.files, o.pkg, dir)
+	if err != nil {
+		return err
+	}
+	if o.list {
+		for _, m := range mutants {
+			fmt.Printf("%s\n\t%s:%d  %s\n", m.Name, m.File, m.Line, m.What)
+		}
+		return nil
+	}
+	r := &runner{options: o, binary: binary, dir: s.dir}
+	return r.all(ctx, mutants)
+}
+
+// runner runs the tests against one mutant after another.
+type runner struct {
+	options
+	binary, dir string
+	mu          sync.Mutex
+	file        *os.File
+	results     map[string]result
+}
+
+func (r *runner) all(ctx context.Context, mutants []mutant) error {
+	if by, err := r.try(ctx, -1); err != nil || by != "" {
+		return fmt.Errorf("without a mutant the tests must pass: %s, %w", by, err)
+	}
+	if err := r.open(); err != nil {
+		return err
+	}
+	if r.file != nil {
+		defer r.file.Close()
+	}
+	work := make(chan mutant)
+	var wg sync.WaitGroup
+	for range r.parallel {
+		wg.Go(func() {
+			for m := range work {
+				r.one(ctx, m)
+			}
+		})
+	}
+	for _, m := range mutants {
+		if _, done := r.results[m.Name]; !done && ctx.Err() == nil && r.wanted(m) {
+			work <- m
+		}
+	}
+	close(work)
+	wg.Wait()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return r.report(mutants)
+}
+
+func (r *runner) wanted(m mutant) bool {
+	return r.only == "" || slices.Contains(strings.Split(r.only, ","), m.Name)
+}
+
+// open reads what is known. A mutant that survived other tests than those of today is run again.
+func (r *runner) open() error {
+	r.results = map[string]result{}
+	if r.only != "" {
+		return nil
+	}
+	if r.options.results == "" {
+		return errors.New("-results is needed")
+	}
+	f, err := os.OpenFile(r.options.results, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		return err
+	}
+	r.file = f
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var one result
+		if json.Unmarshal(lines.Bytes(), &one) == nil { // a line that was cut off is run again
+			r.results[one.Name] = one
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return err
+	}
+	tests, err := r.tests()
+	for name, one := range r.results {
+		if !one.Killed && one.Tests != tests {
+			delete(r.results, name)
+		}
+	}
+	return err
+}
+
+// tests is what the package's tests hash to.
+func (r *runner) tests() (string, error) {
+	files, err := filepath.Glob(filepath.Join(r.dir, "*_test.go"))
+	if err != nil {
+		return "", err
+	}
+	var all []byte
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return "", err
+		}
+		all = append(all, b...)
+	}
+	return hash(all), nil
+}
+
+func (r *runner) one(ctx context.Context, m mutant) {
+	start := time.Now()
+	by, err := r.try(ctx, m.id)
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "mutate: %s: %v\n", m.Name, err)
+		return
+	}
+	one := result{Name: m.Name, File: m.File, Line: m.Line, What: m.What, Killed: by != "", By: by, Seconds: time.Since(start).Seconds()}
+	if !one.Killed {
+		one.Tests, _ = r.tests()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.results[m.Name] = one
+	if !one.Killed {
+		fmt.Fprintf(os.Stderr, "survives: %s:%d  %s\n", m.File, m.Line, m.What)
+	}
+	if r.file != nil {
+		b, _ := json.Marshal(one)
+		if _, err := r.file.Write(append(b, '\n')); err != nil {
+			fmt.Fprintln(os.Stderr, "mutate:", err)
+		}
+	}
+}
+
+// try runs the tests, in two rounds, and tells which one killed the mutant: "" for none.
+func (r *runner) try(ctx context.Context, id int) (by string, err error) {
+	args := strings.Fields(r.args)
+	if r.slow != "" {
+		by, err = r.tested(ctx, id, append(slices.Clone(args), "-test.skip", r.slow))
+	}
+	if by == "" && err == nil {
+		by, err = r.tested(ctx, id, args)
+	}
+	return by, err
+}
+
+func (r *runner) tested(ctx context.Context, id int, args []string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Duration(r.seconds)*time.Second)
+	defer cancel()
+	limited := fmt.Sprintf(`ulimit -t %d; exec "$0" "$@"`, r.seconds)
+	cmd := exec.CommandContext(ctx, "sh", append([]string{"-c", limited, r.binary, "-test.failfast"}, args...)...)
+	cmd.Dir, cmd.Env = r.dir, append(os.Environ(), fmt.Sprintf("MUTANT=%d", id), "GOMEMLIMIT=1GiB")
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return "", nil
+	case ctx.Err() == context.DeadlineExceeded:
+		return "time limit", nil
+	case ctx.Err() != nil:
+		return "", ctx.Err()
+	case errors.As(err, &exit):
+		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+			return status.Signal().String(), nil
+		}
+		return culprit(string(out)), nil
+	}
+	return "", err
+}
+
+// culprit is the test that failed.
+func culprit(out string) string {
+	_, rest, failed := strings.Cut(out, "--- FAIL: ")
+	if !failed {
+		line, _, _ := strings.Cut(out, "\n")
+		return line
+	}
+	name, _, _ := strings.Cut(rest, " ")
+	return name
+}
+
+// report is a table by file, and the survivors that nobody has explained.
+func (r *runner) report(mutants []mutant) error {
+	explained := ""
+	if r.explained != "" {
+		b, err := os.ReadFile(r.explained)
+		if err != nil {
+			return err
+		}
+		explained = string(b)
+	}
+	type row struct{ made, killed, survived, explained int }
+	rows, sum := map[string]*row{}, row{}
+	var open []string
+	for _, m := range mutants {
+		one, done := r.results[m.Name]
+		if !done {
+			continue
+		}
+		if rows[m.File] == nil {
+			rows[m.File] = &row{}
+		}
+		for _, f := range []*row{rows[m.File], &sum} {
+			f.made++
+			switch {
+			case one.Killed:
+				f.killed++
+			case strings.Contains(explained, "`"+m.Name+"`"):
+				f.explained++
+			default:
+				f.survived++
+			}
+		}
+		if !one.Killed && !strings.Contains(explained, "`"+m.Name+"`") {
+			open = append(open, fmt.Sprintf("%s:%d\t%s\t%s", m.File, m.Line, m.Name, m.What))
+		}
+	}
+	rows["all"] = &sum
+	fmt.Println("| file | mutants | killed | explained | unexplained |\n|---|---|---|---|---|")
+	for _, file := range append(slices.DeleteFunc(sorted(rows), func(f string) bool { return f == "all" }), "all") {
+		f := rows[file]
+		fmt.Printf("| %s | %d | %d | %d | %d |\n", file, f.made, f.killed, f.explained, f.survived)
+	}
+	if len(open) > 0 {
+		fmt.Println("\nsurvivors that nobody has explained:")
+		fmt.Println(strings.Join(open, "\n"))
+	}
+	return nil
+}
+
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+func hash(b []byte) string {
+	h := fnv.New64a()
+	h.Write(b)
+	return fmt.Sprintf("%016x", h.Sum64())
+}
