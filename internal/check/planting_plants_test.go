@@ -70,21 +70,8 @@ func lostFromLog(g *garden) (planted, bool) {
 
 // provenBy tells whether a value of an open transaction is in the log, with another that a reader of committed records got.
 func (g *garden) provenBy(v log.Value) bool {
-	if g.outcome(g.sends[v][0]) != log.Indeterminate {
-		return false
-	}
-	for i := range g.ops {
-		o := &g.ops[i]
-		if o.Kind != log.FinalRead || o.Isolation == log.ReadUncommitted {
-			continue
-		}
-		for _, r := range o.Records {
-			if r.Value != v && slices.Contains(g.mates(v), r.Value) {
-				return true
-			}
-		}
-	}
-	return false
+	return g.outcome(g.sends[v][0]) == log.Indeterminate &&
+		slices.ContainsFunc(g.mates(v), func(other log.Value) bool { return other != v && g.inFinal(other) && g.sure[other] })
 }
 
 func lostThoughProven(g *garden) (planted, bool) {
@@ -502,7 +489,11 @@ func overtaken(g *garden) (planted, bool) {
 		}
 		return records
 	})
-	return planted{anomaly: nonmonotonicSend, count: 1, value: s.a.Value, breaks: breaksOrder}, true
+	found := planted{anomaly: nonmonotonicSend, count: 1, value: s.a.Value, breaks: breaksOrder}
+	if slices.Contains(g.mates(s.a.Value), s.b.Value) {
+		found.with = append(found.with, internalNonmonoSend) // its closer name
+	}
+	return found, true
 }
 
 // neighbours tells whether a client acknowledged nothing else between two offsets.
@@ -539,7 +530,7 @@ func (g *garden) nobodys() (log.Value, log.Flags) {
 	}
 	for v, sends := range g.sends {
 		if client := g.head.Clients[sends[0].Client]; sends[0].Attempt <= 1 && !g.open[sends[0].Client] && g.head.Producers[v.Producer] == client.Name && v.Session == client.Session {
-			return log.Value{Producer: v.Producer, Session: v.Session, Seq: 1000 + g.rng.Int64N(1000)}, 0
+			return log.Value{Producer: v.Producer, Session: v.Session, Seq: 1<<20 + g.rng.Int64N(1000)}, 0
 		}
 	}
 	return log.NoValue, log.Foreign

@@ -48,6 +48,9 @@ type garden struct {
 	seen     map[int32][]log.Record // what anybody read
 	sure     map[log.Value]bool     // what a reader of committed records got
 	passes   map[int32]int32
+	logged   map[log.Value]bool           // what final has
+	members  map[txnRef][]log.Value       // what a transaction sent
+	effects  map[string]map[log.Value]int // by group: how often something took effect
 }
 
 type txnRef struct {
@@ -57,7 +60,7 @@ type txnRef struct {
 
 func newGarden(c *chronicle, recorded bool, seed uint64) *garden {
 	g := &garden{chronicle: c.clone(), rng: rand.New(rand.NewPCG(seed, 5)), recorded: recorded, sends: map[log.Value][]*log.Op{},
-		ended: map[txnRef]*log.Op{}, final: map[int32][]log.Record{}, seen: map[int32][]log.Record{}, sure: map[log.Value]bool{}, passes: map[int32]int32{}}
+		ended: map[txnRef]*log.Op{}, final: map[int32][]log.Record{}, seen: map[int32][]log.Record{}, sure: map[log.Value]bool{}, logged: map[log.Value]bool{}, passes: map[int32]int32{}}
 	for i := range c.ops { // the operations of the origin: those of the copy will move
 		o := &c.ops[i]
 		switch o.Kind {
@@ -69,6 +72,7 @@ func newGarden(c *chronicle, recorded bool, seed uint64) *garden {
 			g.passes[o.Partition] = max(g.passes[o.Partition], o.Pass)
 		}
 	}
+	g.count()
 	for i := range c.ops {
 		o := &c.ops[i]
 		if o.Kind == log.Poll || o.Kind == log.FinalRead {
@@ -79,6 +83,9 @@ func newGarden(c *chronicle, recorded bool, seed uint64) *garden {
 		}
 		if o.Kind == log.FinalRead && o.Pass == g.passes[o.Partition] {
 			g.final[o.Partition] = append(g.final[o.Partition], o.Records...)
+			for _, r := range o.Records {
+				g.logged[r.Value] = true
+			}
 		}
 	}
 	for _, list := range []map[int32][]log.Record{g.final, g.seen} {
@@ -138,31 +145,18 @@ func (g *garden) acked(v log.Value) bool {
 func (g *garden) once(v log.Value) bool { return len(g.sends[v]) == 1 && g.sends[v][0].Attempt <= 1 }
 
 // mates are the values of the same transaction as v.
-func (g *garden) mates(v log.Value) (list []log.Value) {
-	o := g.sends[v][0]
-	if o.Txn == 0 {
-		return nil
+func (g *garden) mates(v log.Value) []log.Value {
+	if o := g.sends[v][0]; o.Txn != 0 {
+		return g.members[txnRef{o.Client, o.Txn}]
 	}
-	for _, other := range slices.SortedFunc(maps.Keys(g.sends), compareValues) {
-		if s := g.sends[other][0]; s.Client == o.Client && s.Txn == o.Txn && s.Outcome != log.Failed {
-			list = append(list, other)
-		}
-	}
-	return list
+	return nil
 }
 
 func compareValues(a, b log.Value) int {
 	return int(int64(a.Producer-b.Producer)<<40) + int(int64(a.Session-b.Session)<<20) + int(a.Seq-b.Seq)
 }
 
-func (g *garden) inFinal(v log.Value) bool {
-	for _, list := range g.final {
-		if slices.ContainsFunc(list, func(r log.Record) bool { return r.Value == v }) {
-			return true
-		}
-	}
-	return false
-}
+func (g *garden) inFinal(v log.Value) bool { return g.logged[v] }
 
 func (g *garden) hasFinal() bool { return len(g.passes) > 0 }
 
@@ -306,21 +300,30 @@ func (g *garden) group(o *log.Op) string {
 }
 
 // handled counts the effects of a group on a value that count.
-func (g *garden) handled(group string, v log.Value) (n int) {
+func (g *garden) handled(group string, v log.Value) int { return g.effects[group][v] }
+
+// count what transactions sent, and what took effect.
+func (g *garden) count() {
+	g.members, g.effects = map[txnRef][]log.Value{}, map[string]map[log.Value]int{}
 	for i := range g.ops {
 		o := &g.ops[i]
-		happened := o.Outcome == log.OK
-		if o.Txn != 0 {
-			end := g.ended[txnRef{o.Client, o.Txn}]
-			happened = happened && end != nil && end.Outcome == log.OK
+		ref := txnRef{o.Client, o.Txn}
+		if o.Kind == log.Send && o.Txn != 0 && o.Outcome != log.Failed {
+			g.members[ref] = append(g.members[ref], o.Value)
 		}
-		if o.Kind == log.Process && g.group(o) == group && happened {
-			for _, r := range o.Records {
-				if r.Value == v {
-					n++
-				}
-			}
+		happened := o.Kind == log.Process && o.Outcome == log.OK
+		if o.Txn != 0 {
+			happened = happened && g.ended[ref] != nil && g.ended[ref].Outcome == log.OK
+		}
+		if !happened {
+			continue
+		}
+		group := g.group(o)
+		if g.effects[group] == nil {
+			g.effects[group] = map[log.Value]int{}
+		}
+		for _, r := range o.Records {
+			g.effects[group][r.Value]++
 		}
 	}
-	return n
 }

@@ -22,7 +22,10 @@ func main() {
 	flag.StringVar(&o.results, "results", "", "file of results, JSON Lines; needed")
 	flag.StringVar(&o.files, "files", "", "only these files, separated by commas")
 	flag.StringVar(&o.only, "only", "", "only these mutants, by their names, separated by commas; their results are not kept")
-	flag.StringVar(&o.slow, "slow", "", "tests to leave to the second round, a regular expression: only what survives the first meets them")
+	flag.Func("first", "tests to run before all, a regular expression, or all but those of one after '!'; given several times: rounds, of which only survivors meet the next", func(s string) error {
+		o.first = append(o.first, s)
+		return nil
+	})
 	flag.StringVar(&o.args, "args", "-test.short", "arguments of the test binary")
 	flag.StringVar(&o.explained, "explained", "", "a Markdown file that names the survivors that no test can kill, in backquotes")
 	flag.IntVar(&o.parallel, "parallel", 2, "how many mutants to run at once")

@@ -19,9 +19,10 @@ import (
 )
 
 type options struct {
-	pkg, results, files, only, slow, args, explained string
-	parallel, seconds                                int
-	list                                             bool
+	pkg, results, files, only, args, explained string
+	first                                      []string // rounds
+	parallel, seconds                          int
+	list                                       bool
 }
 
 // result of one mutant, a line in the file of results.
@@ -184,14 +185,17 @@ func (r *runner) one(ctx context.Context, m mutant) {
 	}
 }
 
-// try runs the tests, in two rounds, and tells which one killed the mutant: "" for none.
+// try runs the tests, in rounds, and tells which one killed the mutant: "" for none.
 func (r *runner) try(ctx context.Context, id int) (by string, err error) {
 	args := strings.Fields(r.args)
-	if r.slow != "" {
-		by, err = r.tested(ctx, id, append(slices.Clone(args), "-test.skip", r.slow))
-	}
-	if by == "" && err == nil {
-		by, err = r.tested(ctx, id, args)
+	for _, round := range append(slices.Clone(r.first), ".") {
+		pick := "-test.run"
+		if but, skip := strings.CutPrefix(round, "!"); skip {
+			pick, round = "-test.skip", but
+		}
+		if by, err = r.tested(ctx, id, append(slices.Clone(args), pick, round)); by != "" || err != nil {
+			break
+		}
 	}
 	return by, err
 }
