@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -35,10 +36,11 @@ type crew struct {
 
 // member is one instance of a role; its sessions follow one another.
 type member struct {
-	role  string
-	n     int
-	child bool
-	spec  sessionSpec
+	role       string
+	n          int
+	child      bool
+	supervised bool // a session that ended by itself with an error is followed by another
+	spec       sessionSpec
 
 	mu       sync.Mutex
 	session  int
@@ -47,6 +49,7 @@ type member struct {
 	over     chan struct{} // closed when the session is
 	killed   bool
 	failure  string
+	leaving  bool   // no session follows any more
 	point    string // where it is held
 	records  int    // in hand there
 	counters map[string]uint64
@@ -87,10 +90,15 @@ func (c *crew) find(role string, n int) (*member, error) {
 // logName is where a session's history lies.
 func logName(name string, session int) string { return fmt.Sprintf("%s.%d.log", name, session) }
 
+var errLeaving = errors.New("the run is over for it")
+
 // launch starts the next session of a member.
 func (c *crew) launch(m *member) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.leaving {
+		return errLeaving
+	}
 	spec := m.spec
 	m.session++
 	spec.Header.Self.Session = int32(m.session)
@@ -173,11 +181,26 @@ func (c *crew) listen(m *member, handle worker.Handle, ready, over chan struct{}
 		Name: m.spec.Header.Self.Name, Session: m.session, Role: m.role, Process: m.child,
 		Killed: m.killed, Error: m.failure, Counters: m.counters,
 	}
+	follow := m.supervised && !m.leaving && !row.Killed && row.Error != ""
+	row.Followed = follow
 	m.mu.Unlock()
 	c.mu.Lock()
 	c.ended = append(c.ended, row)
 	c.mu.Unlock()
 	close(over)
+	if follow {
+		time.AfterFunc(superviseAfter, func() { c.supervise(m) })
+	}
+}
+
+// superviseAfter is how long a supervisor waits before it starts a session anew.
+const superviseAfter = time.Second
+
+// supervise starts a session where the last one ended by itself. One that fails in turn ends like the one before it.
+func (c *crew) supervise(m *member) {
+	ctx, cancel := context.WithTimeout(c.ctx, transactionStep+signalWait)
+	defer cancel()
+	_ = c.Start(ctx, m.role, m.n)
 }
 
 // ask sends a command and waits for its answer.
@@ -252,6 +275,9 @@ func (m *member) awaitReady(ctx context.Context) error {
 
 // stop ends a session in good order, and by force once ctx has ended. patience is for what a producer has in flight.
 func (c *crew) stop(ctx context.Context, m *member, patience time.Duration) error {
+	m.mu.Lock()
+	m.leaving = true
+	m.mu.Unlock()
 	if !m.alive() {
 		return nil
 	}
@@ -505,6 +531,15 @@ func (c *crew) running(role string) []*member {
 	return out
 }
 
+// staffed tells whether somebody of the role runs, or will again.
+func (c *crew) staffed(role string) bool {
+	return len(c.running(role)) > 0 || slices.ContainsFunc(c.of(role), func(m *member) bool {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.supervised && !m.killed && !m.leaving && m.handle != nil
+	})
+}
+
 func each(members []*member, do func(int, *member) error) error {
 	problems := make([]error, len(members))
 	var doing sync.WaitGroup
@@ -520,13 +555,27 @@ func (c *crew) Sent() uint64  { return c.sum(roleProducer, "sent") }
 func (c *crew) Acked() uint64 { return c.sum(roleProducer, "acked") }
 func (c *crew) Read() uint64  { return c.sum("", "read") }
 
-// failures are the sessions that ended badly without having been killed. One that was fenced did what it should.
+// followed are the sessions that ended badly and were followed by another, as their supervisor should.
+func (c *crew) followed() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var out []string
+	for _, w := range c.ended {
+		if w.Followed {
+			out = append(out, fmt.Sprintf("%s (session %d) ended by itself and was started again: %s", w.Name, w.Session, w.Error))
+		}
+	}
+	return out
+}
+
+// failures are the sessions that ended badly without having been killed, and had nobody to follow them. One that was
+// fenced did what it should.
 func (c *crew) failures() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var out []string
 	for _, w := range c.ended {
-		if w.Error != "" && !w.Killed && !strings.Contains(w.Error, errFenced.Error()+": ") {
+		if w.Error != "" && !w.Killed && !w.Followed && !strings.Contains(w.Error, errFenced.Error()+": ") {
 			out = append(out, fmt.Sprintf("%s (session %d): %s", w.Name, w.Session, w.Error))
 		}
 	}

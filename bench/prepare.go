@@ -282,20 +282,20 @@ func (r *run) hire(ctx context.Context, starter *proc.Starter) {
 	for i := range s.Producers.Count {
 		spec := r.session(roleProducer, "p", i, s.Producers.Process)
 		spec.Producer = r.producerSpec(i)
-		r.crew.add(roleProducer, i, s.Producers.Process, spec)
+		r.crew.add(roleProducer, i, s.Producers.Process, spec).supervised = s.Producers.Restart
 	}
 	if c := s.Consumer; c != nil {
 		for i := range c.Instances {
 			spec := r.session(roleConsumer, "c", i, c.Process)
 			spec.Consumer = r.consumerSpec(c, i)
-			r.crew.add(roleConsumer, i, c.Process, spec)
+			r.crew.add(roleConsumer, i, c.Process, spec).supervised = c.Restart
 		}
 	}
 	if p := s.Processor; p != nil {
 		for i := range p.Instances {
 			spec := r.session(roleProcessor, "w", i, p.Process)
 			spec.Processor = r.processorSpec(p, i)
-			r.crew.add(roleProcessor, i, p.Process, spec)
+			r.crew.add(roleProcessor, i, p.Process, spec).supervised = p.Restart
 		}
 	}
 	r.env = r.environment()

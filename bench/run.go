@@ -414,7 +414,11 @@ func (r *run) beginSchedules(ctx context.Context, start, end int64) {
 		begin(m, start)
 	}
 	// What fell due while a producer was dead is not made up for: its application was not there to send it.
-	r.crew.resume = func(m *member) { begin(m, max(start, r.clock.Now())) }
+	r.crew.resume = func(m *member) {
+		if now := r.clock.Now(); now < end {
+			begin(m, max(start, now))
+		}
+	}
 }
 
 // effectiveOf gathers the settings that the producers' library really uses.

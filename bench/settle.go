@@ -136,7 +136,7 @@ func (r *run) drain(ctx context.Context, who, group, role string, arrived func()
 		if ok {
 			return true
 		}
-		if len(r.crew.running(role)) == 0 {
+		if !r.crew.staffed(role) {
 			r.warn("the %s of group %s are all dead: %s", who, group, missing)
 			return false
 		}
@@ -202,6 +202,9 @@ func (r *run) stopReaders(ctx context.Context) error {
 	}
 	for _, failure := range r.crew.failures() {
 		r.problem("%s", failure)
+	}
+	for _, restarted := range r.crew.followed() {
+		r.warn("%s", restarted)
 	}
 	return nil
 }

@@ -40,11 +40,14 @@ func roleOf(t scenarios.Target) string {
 
 const wholeEvery = 100 * time.Millisecond // how often it is asked whether everybody has recovered
 
-// awaitWhole waits until nobody of the role is hurt or still recovering: nodes registered and in sync, the members of
-// a group settled.
-func (r *runner) awaitWhole(ctx context.Context, role string) error {
+// awaitWhole waits until nobody of the target's role is hurt or still recovering: nodes registered and in sync, the
+// members of a group settled, a client itself at work.
+func (r *runner) awaitWhole(ctx context.Context, t scenarios.Target) error {
 	for {
-		why := r.broken(ctx, role)
+		why := r.broken(ctx, roleOf(t))
+		if why == "" {
+			why = r.absent(t)
+		}
 		if why == "" {
 			return nil
 		}
@@ -52,6 +55,22 @@ func (r *runner) awaitWhole(ctx context.Context, role string) error {
 			return fmt.Errorf("%s: %w", why, err)
 		}
 	}
+}
+
+// absent says that a client does not run, "" where it does: one that ended by itself is started again, in time.
+func (r *runner) absent(t scenarios.Target) string {
+	if roleOf(t) == "" {
+		return ""
+	}
+	v := victim{t.Kind, int32(t.N)}
+	state, _, err := hands{r.env}.state(v)
+	switch {
+	case err != nil:
+		return err.Error()
+	case state != stateRunning:
+		return r.name(v) + " is " + state
+	}
+	return ""
 }
 
 // broken looks what keeps the nodes, or the clients of a role, from being whole, "" for nothing.

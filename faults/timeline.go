@@ -53,7 +53,7 @@ func (r *runner) play(ctx, loading context.Context, in *Injection, f scenarios.F
 		turn := r.turns.of(roleOf(f.Target)) // kept until the fault is healed
 		turn.Lock()
 		defer turn.Unlock()
-		err = r.awaitWhole(loading, roleOf(f.Target))
+		err = r.awaitWhole(loading, f.Target)
 	}
 	if err != nil {
 		err = fmt.Errorf("never injected: %w", err)

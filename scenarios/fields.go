@@ -313,7 +313,21 @@ func (d *decoder) payload(to *RecordSpec) reader {
 
 func (d *decoder) producers(to *Producers) reader {
 	return func(n *node, path string) {
-		d.object(n, path, fields{"count": d.integer(&to.Count, 1), "after-crash": choice(d, &to.AfterCrash, Skip, Resend)}, nil)
+		d.object(n, path, fields{"count": d.integer(&to.Count, 1), "after-crash": choice(d, &to.AfterCrash, Skip, Resend), "restart": d.restart(&to.Restart)}, nil)
+	}
+}
+
+// What becomes of a session that ended by itself with an error, as one that was fenced does.
+const (
+	never     = "never"
+	onFailure = "on-failure"
+)
+
+func (d *decoder) restart(to *bool) reader {
+	return func(n *node, path string) {
+		word := ""
+		choice(d, &word, never, onFailure)(n, path)
+		*to = word == onFailure
 	}
 }
 
@@ -398,6 +412,7 @@ func (d *decoder) consumer(to **Consumer) reader {
 			"commit":    choice(d, &c.Commit, CommitAfter, CommitBefore, CommitAuto, CommitNone),
 			"handling":  d.duration(&c.Handling),
 			"batch":     d.integer(&c.Batch, 1),
+			"restart":   d.restart(&c.Restart),
 		}, d.setting(ofConsumers, &c.Settings))
 		if c.Group == "" && !d.broken(path+".group") && n.shape == aMapping {
 			d.complain(n.place, path, "such as group: readers", "a consumer needs a group")
@@ -434,6 +449,7 @@ func (d *decoder) processor(to **Processor) reader {
 			"batch":            d.integer(&p.Batch, 1),
 			"assignment":       choice(d, &p.Assignment, "group", "manual"),
 			"generation":       d.truth(&p.Generation),
+			"restart":          d.restart(&p.Restart),
 			"client":           d.settings(ofProducers, &p.Client),
 			"consumer":         d.settings(ofConsumers, &p.Consumer),
 		}, d.processorSetting(&p))
@@ -448,7 +464,7 @@ func (d *decoder) processor(to **Processor) reader {
 // processorSetting takes a setting that stands among the processor's own fields to its consumer, its producer, or both.
 func (d *decoder) processorSetting(p *Processor) func(entry, string) {
 	return func(e entry, path string) {
-		names := []string{"from", "to", "group", "instances", "start", "transactional.id", "batch", "assignment", "generation", "client", "consumer"}
+		names := []string{"from", "to", "group", "instances", "start", "transactional.id", "batch", "assignment", "generation", "restart", "client", "consumer"}
 		producers, consumers := ofProducers.knows(e.key), ofConsumers.knows(e.key)
 		if near := nearest(e.key, names); !producers && !consumers && near != "" {
 			d.complain(e.at, path, "did you mean "+near+"?", "unknown key")

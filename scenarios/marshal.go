@@ -28,7 +28,7 @@ func Marshal(s Scenario) []byte {
 	m.add("cluster", s.Cluster.yaml())
 	m.add("topics", each(s.Topics, Topic.yaml))
 	m.add("load", s.Load.yaml(len(s.Steps) > 0))
-	m.add("producers", document{{Key: "count", Value: s.Producers.Count}, {Key: "after-crash", Value: string(s.Producers.AfterCrash)}})
+	m.add("producers", s.Producers.yaml())
 	m.settings("client", s.Client)
 	if s.Consumer != nil {
 		m.add("consumer", s.Consumer.yaml())
@@ -225,12 +225,26 @@ func (r RecordSpec) payload() string {
 	return r.Payload
 }
 
+func (p Producers) yaml() document {
+	m := document{{Key: "count", Value: p.Count}, {Key: "after-crash", Value: string(p.AfterCrash)}}
+	m.restart(p.Restart)
+	return m
+}
+
+// restart adds the field where it differs from what it is by default.
+func (m *document) restart(restart bool) {
+	if restart {
+		m.add("restart", onFailure)
+	}
+}
+
 func (c Consumer) yaml() document {
 	m := document{{Key: "group", Value: c.Group}, {Key: "instances", Value: c.Instances}, {Key: "commit", Value: string(c.Commit)}}
 	m.duration("handling", c.Handling)
 	if c.Batch > 0 {
 		m.add("batch", c.Batch)
 	}
+	m.restart(c.Restart)
 	m.merge(c.Settings)
 	return m
 }
@@ -244,6 +258,7 @@ func (p Processor) yaml() document {
 	m.add("batch", p.Batch)
 	m.add("assignment", p.Assignment)
 	m.add("generation", p.Generation)
+	m.restart(p.Restart)
 	m.settings("client", p.Client)
 	m.settings("consumer", p.Consumer)
 	return m

@@ -38,10 +38,10 @@ topics:
   - {name: orders, partitions: 3, replication: 3, config: {unclean.leader.election.enable: true, retention.ms: 1h}}
   - {name: bills, partitions: 1, replication: 1, config: {min.insync.replicas: 1}}
 load: {rate: 0.5/s, duration: 1m30s, warmup: 1500ms, records: 1_000, drain: 2m, record: {size: 100, keys: uniform(7), payload: compressible(0.25)}, transactions: {size: 10, abort: 0.2}}
-producers: {count: 2, after-crash: resend}
+producers: {count: 2, after-crash: resend, restart: on-failure}
 client: {acks: all, transactional.id: 'p-{instance}', linger.ms: 0, compression.type: zstd, librdkafka.debug: broker}
-consumer: {group: readers, instances: 2, commit: auto, handling: 5ms, batch: 10, auto.commit.interval.ms: 100, session.timeout.ms: 2s, heartbeat.interval.ms: 500ms}
-processor: {from: orders, to: bills, group: billing, instances: 2, start: [0], transactional.id: 'b-{instance}', batch: 5, assignment: group, generation: false, isolation.level: read_committed, linger.ms: 1, client: {request.timeout.ms: 2s}, consumer: {request.timeout.ms: 3s}}
+consumer: {group: readers, instances: 2, commit: auto, handling: 5ms, batch: 10, restart: never, auto.commit.interval.ms: 100, session.timeout.ms: 2s, heartbeat.interval.ms: 500ms}
+processor: {from: orders, to: bills, group: billing, instances: 2, start: [0], transactional.id: 'b-{instance}', batch: 5, assignment: group, generation: false, restart: on-failure, isolation.level: read_committed, linger.ms: 1, client: {request.timeout.ms: 2s}, consumer: {request.timeout.ms: 3s}}
 steps:
   - {send: 10}
   - {flush: true}

@@ -107,6 +107,7 @@ type Producers struct {
 	Count      int
 	Process    bool       // each in a child process; set where a fault kills or pauses one
 	AfterCrash AfterCrash // default skip
+	Restart    bool       // a session that ended by itself with an error is followed by another; so too below
 }
 
 // Commit is when a consumer commits what it handles.
@@ -127,6 +128,7 @@ type Consumer struct {
 	Handling  time.Duration // how long handling one record takes, default 0
 	Batch     int           // records handled between commits, default: what a poll brings, at most 500
 	Process   bool          // each instance in a child process
+	Restart   bool
 	Settings  map[string]string
 }
 
@@ -141,6 +143,7 @@ type Processor struct {
 	Assignment    string // "group" or "manual" (each instance reads every partition)
 	Generation    bool   // offsets carry the group's generation (KIP-447); default true
 	Process       bool
+	Restart       bool
 	Client        map[string]string // its producer's settings
 	Consumer      map[string]string // its consumer's settings
 }

@@ -218,7 +218,12 @@ func producersSchema() schema {
 	return objectOf("", map[string]schema{
 		"count":       whole("default 1", 1),
 		"after-crash": oneOf("what a new session does with what its journal shows as unacknowledged; default skip", Skip, Resend),
+		"restart":     restartSchema(),
 	})
+}
+
+func restartSchema() schema {
+	return oneOf("whether a session that ended by itself with an error, as one that was fenced does, is followed by another; default never", never, onFailure)
 }
 
 func consumerSchema() schema {
@@ -228,6 +233,7 @@ func consumerSchema() schema {
 		"instances": whole("default 1", 1),
 		"commit":    oneOf("when it commits what it handles; none: it only reads", CommitAfter, CommitBefore, CommitAuto, CommitNone),
 		"handling":  duration("how long handling one record takes"),
+		"restart":   restartSchema(),
 		"batch":     whole("records handled between commits; default: what a poll brings", 1),
 	})
 	return withLibrdkafka(objectOf("a group of readers; other keys are consumer settings by Kafka's names", properties, "group"))
@@ -246,6 +252,7 @@ func processorSchema() schema {
 		"batch":            whole("inputs a transaction; default 100", 1),
 		"assignment":       oneOf("manual: each instance reads every partition; default group", "group", "manual"),
 		"generation":       truth("offsets carry the group's generation (KIP-447); default true"),
+		"restart":          restartSchema(),
 		"client":           settingsOf("its producer's settings, by Kafka's names", ofProducers),
 		"consumer":         settingsOf("its consumer's settings, by Kafka's names", ofConsumers),
 	})

@@ -82,7 +82,7 @@ func (t *trial) drawn() *drawn {
 		return d
 	}
 	for i, judged := range t.watch.judgements() {
-		if f := t.run.meta.Faults[i]; f.Drawn {
+		if f := t.run.meta.Faults[i]; f.Drawn && f.Error == "" { // one that could not be done is told by itself
 			d.add(f, *judged.AtRisk, len(judged.Protection)+len(f.Protection)+len(counted(f)) > 0)
 		}
 	}

@@ -161,7 +161,8 @@ type Worker struct {
 	Session  int               `json:"session"`
 	Role     string            `json:"role"` // producer, consumer, processor, reader
 	Process  bool              `json:"process"`
-	Killed   bool              `json:"killed"` // ended by a signal: an incomplete last chunk of its log is expected
+	Killed   bool              `json:"killed"`             // ended by a signal: an incomplete last chunk of its log is expected
+	Followed bool              `json:"followed,omitempty"` // ended by itself with an error, and was started again as the scenario asks
 	Error    string            `json:"error,omitempty"`
 	Counters map[string]uint64 `json:"counters,omitempty"`
 }

@@ -38,6 +38,9 @@ type producer struct {
 	closing chan struct{}
 	once    sync.Once
 	drained sync.WaitGroup
+	stuck   atomic.Bool // a call does not return; see attended
+	telling sync.Mutex  // held while the sink is called
+	silent  bool        // Close has returned without the library's end: the sink is called no more
 
 	waiting  atomic.Int32
 	room     chan struct{} // reports have been read while somebody waits for room
@@ -176,7 +179,11 @@ func (p *producer) drain(events <-chan kafka.Event) {
 	for event := range events {
 		switch e := event.(type) {
 		case *kafka.Message:
-			p.report(e)
+			p.telling.Lock()
+			if !p.silent {
+				p.report(e)
+			}
+			p.telling.Unlock()
 		case *kafka.Stats:
 			p.study(e.String())
 		case kafka.Error:
@@ -257,10 +264,16 @@ func (p *producer) push() (done chan struct{}) {
 	return done
 }
 
-// Close may be called twice.
+// Close may be called twice. A producer that is stuck is left behind: nothing can close it.
 func (p *producer) Close() error {
 	p.once.Do(func() {
 		close(p.closing)
+		if p.stuck.Load() {
+			p.telling.Lock()
+			p.silent = true
+			p.telling.Unlock()
+			return
+		}
 		p.alive.Lock()
 		library := p.p
 		p.p = nil

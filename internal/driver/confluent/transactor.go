@@ -2,6 +2,7 @@ package confluent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -37,8 +38,36 @@ func (p *producer) SendOffsets(ctx context.Context, offsets []client.PartitionOf
 	}
 	parts := partitions(offsets)
 	return p.persist(ctx, "send offsets", resendAfter, func(ctx context.Context, k *kafka.Producer) error {
-		return k.SendOffsetsToTransaction(ctx, parts, metadata)
+		return p.attended(resendAfter+overdue, func() error { return k.SendOffsetsToTransaction(ctx, parts, metadata) })
 	})
+}
+
+// errStuck ends the use of a producer of which a call did not return long after its time-out.
+var errStuck = errors.New("outcome unknown: the library does not return")
+
+const (
+	overdue = 15 * time.Second // how much longer than its time-out a call may take
+	glance  = 100 * time.Millisecond
+)
+
+// attended makes a call that may never return, and gives up on it and on the producer once limit has passed. The library
+// does not keep the time-out of send-offsets while a group's coordinator is away (librdkafka's issues 5456 and 5511):
+// it wakes up when some broker changes its state, be it after minutes.
+func (p *producer) attended(limit time.Duration, call func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- call() }()
+	tick := time.NewTicker(glance)
+	defer tick.Stop()
+	for awake := time.Duration(0); awake < limit; awake += glance { // not by the clock: a process that was stopped has not waited
+		select {
+		case err := <-done:
+			return err
+		case <-tick.C:
+		}
+	}
+	p.stuck.Store(true)
+	p.count.Add("stuck", 1)
+	return errStuck
 }
 
 // Commit returns nil only once the coordinator has answered that the transaction is committed. An error that is
@@ -93,6 +122,9 @@ func (p *producer) persist(ctx context.Context, doing string, turn time.Duration
 
 // call makes one call of the library while it is there, and explains its error.
 func (p *producer) call(doing string, do func(*kafka.Producer) error) error {
+	if p.stuck.Load() {
+		return fmt.Errorf("%s: %w", doing, errStuck)
+	}
 	p.alive.RLock()
 	defer p.alive.RUnlock()
 	if p.p == nil {
