@@ -85,28 +85,15 @@ func (r *run) stillAtEnds(ctx context.Context, topics []topicRef, ends map[int32
 	return nil
 }
 
-// ends are the high watermarks, taken once every ISR is full and the last stable offset has met them. Where that does
-// not come to pass in time the run goes on with what there is, and a problem keeps it from holding.
-func (r *run) ends(ctx context.Context, t topicRef) (map[int32]int64, error) {
-	waiting, cancel := context.WithTimeout(ctx, r.s.Load.Drain)
-	defer cancel()
-	for {
-		missing, ends := r.unsettled(waiting, t)
-		if missing == "" {
-			return ends, nil
+// unsettled says what keeps a topic from being read, "" for nothing, and its ends. Where that is an open transaction,
+// still knows since when.
+func (r *run) unsettled(ctx context.Context, t topicRef, still *stillness) (missing string, ends map[int32]int64) {
+	seen := false
+	defer func() {
+		if !seen {
+			still.forget()
 		}
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		if !pause(waiting, 50*time.Millisecond) {
-			r.problem("before the final read: %s", missing)
-			return r.Admin.EndOffsets(ctx, t.Physical, client.ReadUncommitted)
-		}
-	}
-}
-
-// unsettled says what keeps a topic from being read, "" for nothing, and its ends.
-func (r *run) unsettled(ctx context.Context, t topicRef) (string, map[int32]int64) {
+	}()
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	states, err := r.Admin.Partitions(ctx, t.Physical)
@@ -124,6 +111,8 @@ func (r *run) unsettled(ctx context.Context, t topicRef) (string, map[int32]int6
 	if err != nil {
 		return fmt.Sprintf("high watermarks of %s: %v", t.Name, err), nil
 	}
+	seen = true
+	still.look(stable, high)
 	for p := range int32(t.Partitions) {
 		end, known := high[p]
 		if !known || stable[p] != end {
@@ -151,11 +140,31 @@ func (f *finalReader) writeEnds(ends map[int32]int64) error {
 	return f.log.Append(&f.op)
 }
 
+// writePositions records where a group stands, once nobody of it works any more.
+func (f *finalReader) writePositions(group string, positions map[int32]int64) error {
+	f.blank(history.Ends)
+	f.op.Group = group
+	for p := range int32(len(f.run.header.Partitions)) {
+		if offset, ok := positions[p]; ok {
+			f.op.Offsets = append(f.op.Offsets, history.PartitionOffset{Partition: p, Offset: offset})
+		}
+	}
+	return f.log.Append(&f.op)
+}
+
 // read reads one partition to its end. A reader that stops short is written down as such: the judge sees where.
 func (f *finalReader) read(ctx context.Context, t topicRef, partition int32, end int64, pass int, isolation client.Isolation) error {
-	limit, cancel := context.WithTimeout(ctx, f.run.s.Load.Drain)
-	defer cancel()
 	index := t.First + partition
+	patience := f.run.s.Load.Drain
+	if f.run.held(index) {
+		// Nobody who reads committed records gets past it. What stands there the last pass shows, which sees all.
+		patience = min(patience, heldPatience)
+		if pass == f.run.passes() {
+			isolation = client.ReadUncommitted
+		}
+	}
+	limit, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	reached, err := f.run.Reader.ReadPartition(limit, t.Physical, partition, 0, end, isolation, func(records []client.Fetched) error {
 		f.blank(history.FinalRead)
 		f.op.Partition, f.op.Pass, f.op.Isolation = index, int32(pass), isolationOf(isolation)
@@ -176,6 +185,9 @@ func (f *finalReader) read(ctx context.Context, t topicRef, partition int32, end
 	f.op.Partition, f.op.Pass, f.op.Isolation, f.op.Reached = index, int32(pass), isolationOf(isolation), reached
 	return f.log.Append(&f.op)
 }
+
+// heldPatience is how long a read of a partition waits that a transaction holds.
+const heldPatience = 5 * time.Second
 
 func isolationOf(i client.Isolation) history.Isolation {
 	if i == client.ReadCommitted {

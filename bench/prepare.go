@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -84,7 +85,7 @@ func judged(s *scenarios.Scenario, driver string) rundir.Judged {
 	if p := s.Processor; p != nil {
 		j.InputTopic, j.OutputTopic, j.Processors = p.From, p.To, p.Group
 		if s.Consumer == nil {
-			j.Isolation = "read_committed"
+			j.Isolation = cmp.Or(p.Consumer["isolation.level"], "read_committed")
 		}
 	}
 	return j
@@ -360,6 +361,14 @@ func places(settings map[string]string, size int) int {
 	return int(min(max(2*buffer/int64(size), leastInFlight), mostInFlight))
 }
 
+// isolationNamed is Kafka's: whoever does not ask for committed records gets all.
+func isolationNamed(name string) history.Isolation {
+	if name == "read_committed" {
+		return history.ReadCommitted
+	}
+	return history.ReadUncommitted
+}
+
 func (r *run) consumerSpec(c *scenarios.Consumer, n int) *consumerSpec {
 	settings := readerSettings(c.Settings, r.Security)
 	settings["group.id"] = r.physical(c.Group)
@@ -367,10 +376,7 @@ func (r *run) consumerSpec(c *scenarios.Consumer, n int) *consumerSpec {
 	settings["enable.auto.commit"] = strconv.FormatBool(c.Commit == scenarios.CommitAuto)
 	spec := &consumerSpec{
 		Settings: settings, Group: c.Group, Commit: string(c.Commit), Handling: c.Handling, Batch: c.Batch,
-		Isolation: history.ReadUncommitted,
-	}
-	if settings["isolation.level"] == "read_committed" {
-		spec.Isolation = history.ReadCommitted
+		Isolation: isolationNamed(settings["isolation.level"]),
 	}
 	for _, t := range r.topics {
 		if p := r.s.Processor; p == nil || t.Name == p.To {
@@ -408,7 +414,7 @@ func (r *run) processorSpec(p *scenarios.Processor, n int) *processorSpec {
 	consumer["enable.auto.commit"] = "false"
 	spec := &processorSpec{
 		Consumer: consumer, Group: p.Group, GroupID: r.physical(p.Group), Batch: p.Batch,
-		Manual: p.Assignment == "manual", Generation: p.Generation,
+		Manual: p.Assignment == "manual", Generation: p.Generation, Isolation: isolationNamed(consumer["isolation.level"]),
 		Producer: producerSpec{
 			Settings: producer, Topics: []string{r.physical(p.To)}, Producers: 1, Size: r.s.Load.Record.Size,
 			Payload: payloadSpec{Kind: "random"}, InFlight: max(leastInFlight, 2*p.Batch),

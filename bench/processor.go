@@ -20,7 +20,8 @@ type processorSpec struct {
 	GroupID    string // on the cluster
 	Batch      int    // inputs a transaction
 	Manual     bool   // read every partition by assignment instead of as a member
-	Generation bool   // send the group's generation with the offsets (KIP-447)
+	Isolation  history.Isolation
+	Generation bool // send the group's generation with the offsets (KIP-447)
 }
 
 // processor reads a batch, writes one output for each input, and commits outputs and offsets together.
@@ -116,7 +117,7 @@ func (p *processor) turn(ctx context.Context) error {
 	}
 	switch event.Kind {
 	case client.Delivery:
-		p.polled(call, event.Records, p.spec.Group, history.ReadCommitted)
+		p.polled(call, event.Records, p.spec.Group, p.spec.Isolation)
 		return p.transform(ctx, event.Records)
 	case client.Assigned:
 		if p.spec.Manual {

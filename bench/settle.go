@@ -35,7 +35,7 @@ func (r *run) settle(ctx context.Context) error {
 	drained := true // all of those that were to arrive did
 	if err == nil && len(outputs) > 0 {
 		drained = r.drainProcessors(ctx, final)
-		err = r.readAll(ctx, final, outputs)
+		err = errors.Join(r.tellPositions(ctx, final), r.readAll(ctx, final, outputs))
 	}
 	if err == nil {
 		drained = r.drainConsumers(ctx, final) && drained
@@ -93,6 +93,26 @@ func (r *run) drainProcessors(ctx context.Context, final *finalReader) bool {
 		r.problem("stop the processors: %v", err)
 	}
 	return arrived
+}
+
+// tellPositions writes down how far the processors' group has committed its input. Where the cluster does not say, nothing
+// is known of it.
+func (r *run) tellPositions(ctx context.Context, final *finalReader) error {
+	p := r.s.Processor
+	asking, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	offsets, err := r.Admin.CommittedOffsets(asking, r.physical(p.Group))
+	if err != nil {
+		r.note("the positions of group %s are not known: %v", p.Group, err)
+		return nil
+	}
+	positions := map[int32]int64{}
+	for _, o := range offsets {
+		if t := r.topics[slices.IndexFunc(r.topics, func(t topicRef) bool { return t.Name == p.From })]; o.Partition.Topic == t.Physical && o.Offset >= 0 {
+			positions[t.First+o.Partition.Partition] = o.Offset
+		}
+	}
+	return final.writePositions(p.Group, positions)
 }
 
 // drainConsumers waits until the group has handled, and where it commits, committed, the last record of each partition.

@@ -191,7 +191,7 @@ func (t *trial) doubts() map[string]string {
 		doubt(r.readers, lostWrite)
 	}
 	if r.writers != "" {
-		doubt(r.writers, foreignRecord, unprocessed, duplicate)
+		doubt(r.writers, foreignRecord, unprocessed, duplicate, tornTransaction)
 	}
 	return d
 }

@@ -43,7 +43,9 @@ func (c *hanging) add(v *view) {
 
 func (c *hanging) found() []tally {
 	for i := range c.parts {
-		c.stopped(int32(i))
+		if !c.run.recorded {
+			c.stopped(int32(i))
+		}
 	}
 	for _, h := range c.run.meta.FinalRead.Held {
 		c.held.checked++
