@@ -48,6 +48,9 @@ func latencies(f stats.Figures) Latencies {
 	for i := range f.Faults {
 		for p, name := range names {
 			of := &f.Faults[i].Phases[p]
+			if len(f.Faults) > stats.FewFaults && p != stats.During && of.Ack.Response.Count()+of.EndToEnd.Response.Count() == 0 {
+				continue // not kept
+			}
 			l.Phases = append(l.Phases, Phase{
 				Phase: name, Fault: i,
 				Ack:      Latency{Response: quantiles(&of.Ack.Response), Service: quantiles(&of.Ack.Service)},

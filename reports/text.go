@@ -10,6 +10,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/kbench/kbench/internal/rundir"
+	"github.com/kbench/kbench/internal/stats"
 )
 
 // Verdicts as the result document spells them.
@@ -229,6 +230,10 @@ func (s Summary) faults(p *page) {
 		return
 	}
 	p.section("Faults")
+	if len(s.Document.Faults) > stats.FewFaults {
+		p.manyFaults(s.Document.Faults)
+		return
+	}
 	for i, f := range s.Document.Faults {
 		p.line("  ", fmt.Sprintf("%d  %s", i+1, when(f.Name, f.Target, f.AtMs, f.HealedMs)))
 		if !f.Bit {
@@ -252,6 +257,10 @@ func (p *page) judgedFaults(faults []JudgedFault) {
 		return
 	}
 	p.section("Faults")
+	if len(faults) > stats.FewFaults {
+		p.manyFaults(fromJudged(faults))
+		return
+	}
 	for i, f := range faults {
 		p.line("  ", fmt.Sprintf("%d  %s", i+1, when(f.Name, f.Target, f.AtMs, f.HealedMs)))
 		if f.Bit != nil && !*f.Bit {
@@ -346,6 +355,9 @@ func (s Summary) latency(p *page) {
 func (s Summary) phases(of func(Phase) Quantiles) [][]string {
 	var rows [][]string
 	faults := s.Document.Faults
+	if len(faults) > stats.FewFaults {
+		return s.manyPhases(of)
+	}
 	for _, phase := range s.Document.Latency.Phases {
 		q, f := of(phase), faults[phase.Fault]
 		switch {

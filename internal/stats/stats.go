@@ -115,6 +115,8 @@ type computation struct {
 	firstSent, lastSent     int64 // intended starts
 	lastAcked, lastDelivery int64
 	lagged                  int64 // ns, all lags together
+	many                    bool  // faults: see FewFaults
+	firstAt, lastAt         int   // of them
 	series                  series
 }
 
@@ -125,11 +127,41 @@ func newComputation(h history.Header, m rundir.Meta, outages []Outage) *computat
 	for i, f := range m.Faults {
 		c.f.Faults[i] = Fault{Outage: outages[i], During: during(f, outages[i])}
 	}
+	c.thin()
 	if hasReaders(m) {
 		c.deliveries = newDeliveries()
 	}
 	c.series = newSeries(c.f.Measured, m.Clock.LoadEnd)
 	return c
+}
+
+// FewFaults have three phases each. Of more, as a random series brings them, only the first has what was before it and the
+// last what came after: the rest would be much the same time, again and again. Theirs are counted to two digits.
+const FewFaults = 16
+
+// thin makes the phases of many faults small.
+func (c *computation) thin() {
+	fs := c.f.Faults
+	if c.many = len(fs) > FewFaults; !c.many {
+		return
+	}
+	for i := range fs {
+		for p := range fs[i].Phases {
+			fs[i].Phases[p].coarse()
+		}
+		if fs[i].During.From < fs[c.firstAt].During.From {
+			c.firstAt = i
+		}
+		if fs[i].During.From > fs[c.lastAt].During.From {
+			c.lastAt = i
+		}
+	}
+}
+
+func (p *Phase) coarse() {
+	for _, h := range []*Histogram{&p.Ack.Response, &p.Ack.Service, &p.EndToEnd.Response, &p.EndToEnd.Service} {
+		h.coarse = true
+	}
 }
 
 func during(f rundir.Fault, o Outage) Window {
@@ -235,16 +267,16 @@ func (c *computation) addDelivery(r *history.Record, at int64) {
 	}
 }
 
-// each visits, for each fault, the phase in which a time lies.
+// each visits, for each fault, the phase in which a time lies, if it is kept.
 func (c *computation) each(intended int64, visit func(*Phase)) {
 	for i := range c.f.Faults {
 		f := &c.f.Faults[i]
 		switch {
-		case intended < f.During.From:
-			visit(&f.Phases[Before])
-		case intended <= f.During.To:
+		case intended >= f.During.From && intended <= f.During.To:
 			visit(&f.Phases[During])
-		default:
+		case intended < f.During.From && (!c.many || i == c.firstAt):
+			visit(&f.Phases[Before])
+		case intended > f.During.To && (!c.many || i == c.lastAt):
 			visit(&f.Phases[After])
 		}
 	}

@@ -256,6 +256,33 @@ func TestARecordBelongsToThePhaseInWhichItWasIntended(t *testing.T) {
 	}
 }
 
+func TestOfManyFaultsOnlyTheFirstHasABeforeAndTheLastAnAfter(t *testing.T) {
+	var o ops
+	for n := range 1000 { // a millisecond apart
+		o = append(o, send(n, 0, float64(n), float64(n), float64(n)+0.5, history.OK))
+	}
+	m := measuring(0, 1000)
+	for i := range FewFaults + 1 {
+		m.Faults = append(m.Faults, faultAt(float64(100+i*50), float64(100+i*50+9)))
+	}
+	m.Faults[0], m.Faults[1] = m.Faults[1], m.Faults[0] // in no order
+	f := compute(t, o, header("orders/0"), m)
+	for i, fault := range f.Faults {
+		want := [3]uint64{0, 10, 0}
+		switch i {
+		case 1:
+			want[Before] = 100
+		case FewFaults:
+			want[After] = 90
+		}
+		for p := range fault.Phases {
+			if got := fault.Phases[p].Ack.Response.Count(); got != want[p] {
+				t.Errorf("fault %d, phase %d: %d records, want %d", i, p, got, want[p])
+			}
+		}
+	}
+}
+
 func duration64(millis int64) *int64 {
 	n := millis * ms
 	return &n
