@@ -27,6 +27,7 @@ type crew struct {
 	argv    []string // command of a child process
 	starter *proc.Starter
 	abort   func(error)   // ends the run: the machine failed it
+	wall    *wall         // sees what sessions have seen of the wall clock
 	resume  func(*member) // has a producer that was started again go on with the load; nil: nothing is scheduled
 
 	mu      sync.Mutex
@@ -152,8 +153,9 @@ func (c *crew) listen(m *member, handle worker.Handle, ready, over chan struct{}
 				told = true
 				close(ready)
 			}
-		case worker.Counts:
+		case worker.Counts, worker.Final:
 			m.counters = e.Counters
+			c.wall.saw(e.Wall)
 		case worker.Held:
 			m.point, m.records = e.Point, e.N
 		case worker.Released:

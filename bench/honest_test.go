@@ -236,7 +236,7 @@ func TestAProcessorCommitsNoInputWithoutItsOutput(t *testing.T) {
 
 // Where a member has come to is no amount: the sessions of a member must not add up to the end of a partition.
 func TestPositionsOfSessionsDoNotAddUp(t *testing.T) {
-	c := &crew{ctx: t.Context(), dir: t.TempDir(), abort: func(error) {}}
+	c := &crew{ctx: t.Context(), dir: t.TempDir(), abort: func(error) {}, wall: newWall(func() int64 { return 0 }, 0)}
 	c.body = func(_ context.Context, _ json.RawMessage, _ <-chan worker.Command, emit func(worker.Event)) error {
 		emit(worker.Event{Is: worker.Counts, Counters: map[string]uint64{positionName(0): 40, "processed": 40}})
 		return nil

@@ -269,7 +269,7 @@ func (r *run) readBackBrokers(ctx context.Context, effective map[string]string) 
 func (r *run) hire(ctx context.Context, starter *proc.Starter) {
 	r.crew = &crew{
 		ctx: context.WithoutCancel(ctx), dir: r.Dir, body: Sessions(r.Drivers), argv: r.Worker, starter: starter,
-		abort: r.abort,
+		abort: r.abort, wall: r.wall,
 	}
 	s := r.s
 	for i := range s.Producers.Count {
@@ -306,7 +306,7 @@ func (r *run) session(role, prefix string, n int, child bool) sessionSpec {
 	header := r.header
 	header.Self = history.Client{Name: prefix + strconv.Itoa(n)}
 	return sessionSpec{
-		Role: role, Number: n, Header: header, Clock: r.clock.Base(), Journal: child,
+		Role: role, Number: n, Header: header, Clock: r.clock.Base(), Wall: r.wall.began, Journal: child,
 		Seed:   scenarios.Split(r.Seed, prefix+strconv.Itoa(n)).Int63(),
 		Driver: r.Driver, Bootstrap: r.Cluster.Bootstrap(), Topics: r.topics,
 	}

@@ -275,7 +275,7 @@ func (p *processor) readAgain(ctx context.Context) error {
 	if err := p.in.Close(); err != nil {
 		return fmt.Errorf("close %s's reader: %w", p.name(), err)
 	}
-	p.emit(worker.Event{Is: worker.Counts, Counters: p.counts.snapshot()})
+	p.emit(p.figures(worker.Counts))
 	time.Sleep(10 * time.Millisecond) // a refusal that repeats must not spin
 	return p.open(ctx)
 }

@@ -80,7 +80,7 @@ type run struct {
 	Config
 	s      *scenarios.Scenario
 	clock  clock.Clock
-	wall   int64
+	wall   *wall
 	topics []topicRef
 	suffix string
 	header history.Header
@@ -103,6 +103,9 @@ func Run(ctx context.Context, cfg Config) (rundir.Meta, error) {
 	if err := r.open(); err != nil {
 		return r.meta, err // nothing was begun: what the directory may hold is another run's
 	}
+	watching, unwatch := context.WithCancel(context.WithoutCancel(ctx))
+	defer unwatch()
+	go r.wall.watch(watching)
 	return r.close(ctx, r.stages(ctx))
 }
 
@@ -112,7 +115,7 @@ func (r *run) open() error {
 	if r.clock, err = clock.New(); err != nil {
 		return &ClusterError{err}
 	}
-	r.wall = r.clock.Wall()
+	r.wall = newWall(r.clock.Wall, r.clock.Wall())
 	history := filepath.Join(r.Dir, rundir.HistoryDir)
 	if err := os.MkdirAll(history, 0o755); err != nil {
 		return &ClusterError{fmt.Errorf("run directory: %w", err)}
@@ -281,9 +284,9 @@ func (r *run) close(ctx context.Context, err error) (rundir.Meta, error) {
 	if unread != nil && err == nil {
 		stage, err = rundir.Broken, &ClusterError{unread}
 	}
-	step := (r.clock.Wall() - r.wall) / int64(time.Millisecond)
+	r.wall.look()
 	r.change(func(m *rundir.Meta) {
-		m.Clock.WallStepMs = step
+		m.Clock.WallStepMs = r.wall.step() / int64(time.Millisecond)
 		m.Logs = logs
 		if err != nil {
 			m.Error = err.Error()

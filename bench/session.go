@@ -38,6 +38,7 @@ type sessionSpec struct {
 	Log     string // path of its history log
 	Header  history.Header
 	Clock   int64 // base of the run's clock
+	Wall    int64 // the wall clock against it when the run began
 	Journal bool  // write every send down before it is made, and every effect before the commit that covers it
 	Seed    int64
 
@@ -65,6 +66,7 @@ type session struct {
 	log    *history.Writer
 	emit   func(worker.Event)
 	gate   gate
+	wall   *wall
 	counts counts
 	rng    *rand.Rand
 	topics map[string]topicRef // by name on the cluster
@@ -123,6 +125,7 @@ func newSession(spec sessionSpec, emit func(worker.Event), fail context.CancelCa
 	if s.clock, err = clock.At(spec.Clock); err != nil {
 		return nil, err
 	}
+	s.wall = newWall(s.clock.Wall, spec.Wall)
 	if s.log, err = history.Create(spec.Log, spec.Header); err != nil {
 		return nil, s.unwritable(err)
 	}
@@ -154,15 +157,21 @@ func (s *session) tell() func() {
 				if err := s.log.Flush(); err != nil {
 					s.fail(s.unwritable(err))
 				}
-				s.emit(worker.Event{Is: worker.Counts, Counters: s.counts.snapshot()})
+				s.emit(s.figures(worker.Counts))
 			}
 		}
 	}()
 	return func() {
 		close(quit)
 		telling.Wait()
-		s.emit(worker.Event{Is: worker.Counts, Counters: s.counts.snapshot()})
+		s.emit(s.figures(worker.Final))
 	}
+}
+
+// figures are the counters, and how far the session has seen the wall clock go.
+func (s *session) figures(is string) worker.Event {
+	s.wall.look()
+	return worker.Event{Is: is, Counters: s.counts.snapshot(), Wall: s.wall.step()}
 }
 
 // record appends an operation; a log that cannot be written ends the session.

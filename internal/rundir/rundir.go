@@ -132,7 +132,7 @@ type Clock struct {
 	MeasureStart int64 `json:"measure_start_ns"`
 	MeasureEnd   int64 `json:"measure_end_ns"` // the last intended send
 	LoadEnd      int64 `json:"load_end_ns"`    // the last acknowledgement or the end of the drain
-	WallStepMs   int64 `json:"wall_step_ms"`   // the farthest that the wall clock was from where the run began, against the monotonic one
+	WallStepMs   int64 `json:"wall_step_ms"`   // the farthest that the wall clock was, at any time, from where it began against the monotonic one
 }
 
 // Fault is one fault as it happened. An evidence line says what the cluster or the system showed, not what was asked.

@@ -37,6 +37,7 @@ type Event struct {
 	Point    string            `json:"point,omitempty"`
 	N        int               `json:"n,omitempty"`
 	Counters map[string]uint64 `json:"counters,omitempty"`
+	Wall     int64             `json:"wall,omitempty"` // ns: the farthest that the wall clock was seen to be off
 	Settings map[string]string `json:"settings,omitempty"`
 	Error    string            `json:"error,omitempty"`
 	Machine  bool              `json:"machine,omitempty"` // with Error: see MachineError
@@ -49,6 +50,7 @@ const (
 	Held     = "held"     // stands at Point with N records in hand
 	Released = "released" // goes on
 	Counts   = "counts"   // Counters so far; sent several times a second
+	Final    = "final"    // Counters at the end
 	Done     = "done"     // the last event; Error says why, where it ended badly
 )
 
