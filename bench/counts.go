@@ -8,6 +8,7 @@ type counts struct {
 	read, processed, committed         atomic.Uint64
 	transactions, aborted, fenced      atomic.Uint64
 	resent                             atomic.Uint64
+	dropped                            atomic.Uint64                            // what happened and could not be written down as what it was
 	positions                          []atomic.Int64                           // after what was handled, by partition of the header's table
 	client                             atomic.Pointer[func() map[string]uint64] // the driver's own, once there is a client
 }
@@ -17,7 +18,7 @@ func (c *counts) snapshot() map[string]uint64 {
 	for name, figure := range map[string]*atomic.Uint64{
 		"sent": &c.sent, "acked": &c.acked, "failed": &c.failed, "indeterminate": &c.indeterminate,
 		"read": &c.read, "processed": &c.processed, "committed": &c.committed,
-		"transactions": &c.transactions, "aborted": &c.aborted, "fenced": &c.fenced, "resent": &c.resent,
+		"transactions": &c.transactions, "aborted": &c.aborted, "fenced": &c.fenced, "resent": &c.resent, "dropped": &c.dropped,
 	} {
 		if n := figure.Load(); n > 0 {
 			out[name] = n

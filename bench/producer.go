@@ -348,9 +348,14 @@ func (p *producer) describe(op *history.Op, f *flight) {
 	}
 }
 
-// acked records the end of one send. The client calls it, from one goroutine at a time.
+// acked records the end of one send. The client calls it, from one goroutine at a time. What it says of no record that
+// is on its way, such as a second time of the same, cannot be written down.
 func (p *producer) acked(a client.Ack) {
 	defer p.endOnPanic() // the client's goroutine, which no one else guards
+	if int(a.Slot) >= len(p.slots.flights) || p.slots.flights[a.Slot].seq == noSeq {
+		p.counts.dropped.Add(1)
+		return
+	}
 	f := &p.slots.flights[a.Slot]
 	p.describe(&p.ack, f)
 	p.ack.Return = p.clock.Now()

@@ -98,6 +98,60 @@ func TestEverySendIsRecordedOnce(t *testing.T) {
 	}
 }
 
+// TestWhatCannotBeWrittenDownIsCounted: an event that is dropped without a word would let a run hold that proves nothing.
+func TestWhatCannotBeWrittenDownIsCounted(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		drop  func(*producer)
+		count uint64
+	}{
+		{"an acknowledgement a second time", func(p *producer) { p.acked(client.Ack{Slot: 0, Offset: 7}) }, 1},
+		{"an acknowledgement of no place", func(p *producer) { p.acked(client.Ack{Slot: 1 << 20}) }, 1},
+		{"records of an unknown topic", func(p *producer) {
+			l := readerLog{session: p.session}
+			l.polled(0, []client.Fetched{{Topic: "bills-x", Offset: 3}, {Topic: "bills-x", Offset: 4}}, "g", history.ReadCommitted)
+		}, 1},
+		{"records of an unknown partition", func(p *producer) {
+			l := readerLog{session: p.session}
+			l.polled(0, []client.Fetched{{Topic: "orders-x", Partition: 1}}, "g", history.ReadCommitted)
+		}, 1},
+		{"positions of an unknown partition", func(p *producer) {
+			p.offsets([]client.PartitionOffset{{Partition: client.Partition{Topic: "orders-x", Partition: -1}}, {Partition: client.Partition{Topic: "orders-x"}}})
+		}, 1},
+		{"an operation that the history refuses", func(p *producer) {
+			p.fail = func(error) {}
+			p.record(&history.Op{Kind: 99})
+		}, 1},
+		{"nothing", func(*producer) {}, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p, done := instantProducer(t, 100)
+			if err := p.one(t.Context(), p.clock.Now()); err != nil {
+				t.Fatal(err)
+			}
+			c.drop(p)
+			done()
+			if n := p.counts.snapshot()["dropped"]; n != c.count {
+				t.Errorf("%d dropped, want %d", n, c.count)
+			}
+			h, err := history.Open(filepath.Dir(p.session.spec.Log))
+			if err != nil {
+				t.Fatal(err)
+			}
+			sends := 0
+			err = h.Each(func(op *history.Op) error {
+				if op.Kind == history.Send {
+					sends++
+				}
+				return nil
+			})
+			if err != nil || sends != 1 {
+				t.Errorf("%d sends written down, want 1: %v", sends, err)
+			}
+		})
+	}
+}
+
 // TestTheRecordingPathDoesNotAllocate: at a million records a second even one small allocation would show.
 func TestTheRecordingPathDoesNotAllocate(t *testing.T) {
 	p, done := instantProducer(t, 1024)

@@ -177,6 +177,7 @@ func (s *session) figures(is string) worker.Event {
 // record appends an operation; a log that cannot be written ends the session.
 func (s *session) record(op *history.Op) {
 	if err := s.log.Append(op); err != nil {
+		s.counts.dropped.Add(1)
 		s.fail(s.unwritable(err))
 	}
 }
@@ -200,10 +201,11 @@ func (s *session) pass(ctx context.Context, point string, n int) {
 	})
 }
 
-// partition is a partition's index in the header's table.
+// partition is a partition's index in the header's table. One that the run does not have is told of as dropped.
 func (s *session) partition(topic string, partition int32) int32 {
 	ref, ok := s.topics[topic]
 	if !ok || partition < 0 || int(partition) >= ref.Partitions {
+		s.counts.dropped.Add(1)
 		return history.Unknown
 	}
 	return ref.First + partition

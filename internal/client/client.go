@@ -56,7 +56,8 @@ type Producer interface {
 type Copier interface{ CopiesPayload() bool }
 
 // Counters is an optional ability: named, monotonically growing figures that explain a run, such as "retries",
-// "buffer_waits", "buffer_wait_us", "fenced", "error.NOT_ENOUGH_REPLICAS". Safe to call at any time.
+// "buffer_waits", "buffer_wait_us", "fenced", "error.NOT_ENOUGH_REPLICAS". "dropped" counts what the library told and the
+// driver could not pass on: it makes a run inconclusive. Safe to call at any time.
 type Counters interface{ Counters() map[string]uint64 }
 
 // Effective is an optional ability: the settings that the library really uses, by the library's own names.

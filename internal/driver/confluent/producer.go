@@ -191,13 +191,20 @@ func (p *producer) drain(events <-chan kafka.Event) {
 			if e.IsFatal() && (failure{err: e}).Fenced() {
 				p.count.Add("fenced", 1)
 			}
+		default:
+			p.count.Add("dropped", 1) // nothing that this driver knows, and maybe something that the judge should
 		}
 	}
 }
 
 func (p *producer) report(m *kafka.Message) {
 	at := m.TopicPartition
-	ack := client.Ack{Slot: *m.Opaque.(*client.Slot), Partition: at.Partition, Offset: int64(at.Offset)}
+	slot, ok := m.Opaque.(*client.Slot)
+	if !ok {
+		p.count.Add("dropped", 1) // a report on no record of ours
+		return
+	}
+	ack := client.Ack{Slot: *slot, Partition: at.Partition, Offset: int64(at.Offset)}
 	switch {
 	case at.Error != nil:
 		c := code(at.Error)
