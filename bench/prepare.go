@@ -96,6 +96,11 @@ func idempotent(settings map[string]string) bool {
 	if asked, ok := settings["enable.idempotence"]; ok {
 		return asked == "true"
 	}
+	return acksAll(settings)
+}
+
+// acksAll is whether a producer's acknowledgements wait for all in-sync replicas, as they do by default.
+func acksAll(settings map[string]string) bool {
 	acks, ok := settings["acks"]
 	return !ok || acks == "all" || acks == "-1"
 }
@@ -446,6 +451,7 @@ func (r *run) environment() faults.Env {
 	}
 	return faults.Env{
 		Cluster: r.Cluster, Admin: r.Admin, Workers: r.crew, Load: r.crew, Topics: topics, Groups: groups,
+		AcksAll:  acksAll(r.s.Client),
 		Physical: r.physical, Group: r.physical, Transactional: r.transactional,
 		Now: r.clock.Now, Note: r.note,
 		Fail: func(fault string, problem error) { r.problem("%s: %v", fault, problem) },

@@ -89,9 +89,9 @@ type run struct {
 	begins sync.WaitGroup // producers' schedules
 	abort  func(error)    // ends the run because the machine or the cluster failed it
 
-	mu        sync.Mutex
-	meta      rundir.Meta
-	baselines []map[string]uint64 // the clients' counters when each fault began
+	mu    sync.Mutex
+	meta  rundir.Meta
+	spans []span // of the faults
 }
 
 // Run carries a plan out and returns what run.json says at the end. An error means that the run is not complete; the run
@@ -203,30 +203,48 @@ func (r *run) hurt(ctx context.Context, warm, end int64) error {
 	return err
 }
 
-// keepFaults keeps the faults so far for run.json, and remembers where the clients' counters stood when each began.
+// span is where the clients' counters stood when a fault began, and when the first began that came after its heal: what
+// they grew by from then on may be that one's doing.
+type span struct{ from, to map[string]uint64 }
+
+// grown is by how much the counters grew meanwhile; now counts where nothing came after.
+func (s span) grown(now map[string]uint64) map[string]uint64 {
+	if s.to != nil {
+		now = s.to
+	}
+	grown := map[string]uint64{}
+	for name, n := range now {
+		if before := s.from[name]; n > before {
+			grown[name] = n - before
+		}
+	}
+	return grown
+}
+
+// keepFaults keeps the faults so far for run.json, which stand in the order in which they began, and remembers where the
+// clients' counters stood.
 func (r *run) keepFaults(fs []rundir.Fault) {
 	now := r.crew.counters()
 	r.change(func(m *rundir.Meta) {
-		for len(r.baselines) < len(fs) {
-			r.baselines = append(r.baselines, now)
+		for len(r.spans) < len(fs) {
+			for i := range r.spans {
+				if r.spans[i].to == nil && fs[i].Healed != nil {
+					r.spans[i].to = now
+				}
+			}
+			r.spans = append(r.spans, span{from: now})
 		}
 		m.Faults = fs
 	})
 }
 
-// countFaults tells each fault by how much the clients' counters have grown since it began.
+// countFaults tells each fault by how much the clients' counters have grown.
 func (r *run) countFaults() {
 	now := r.crew.counters()
 	r.change(func(m *rundir.Meta) {
 		m.Faults = slices.Clone(m.Faults)
-		for i := range min(len(m.Faults), len(r.baselines)) {
-			grown := map[string]uint64{}
-			for name, n := range now {
-				if before := r.baselines[i][name]; n > before {
-					grown[name] = n - before
-				}
-			}
-			m.Faults[i].Counters = grown
+		for i := range min(len(m.Faults), len(r.spans)) {
+			m.Faults[i].Counters = r.spans[i].grown(now)
 		}
 	})
 }

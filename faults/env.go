@@ -24,6 +24,8 @@ type Env struct {
 	Group         func(group string) string
 	Transactional func(id string) string
 
+	AcksAll bool // an acknowledgement waits for all in-sync replicas
+
 	Now  func() int64                      // ns on the run's clock
 	Note func(format string, args ...any)  // progress, one line
 	Fail func(fault string, problem error) // a problem that makes the run inconclusive
@@ -70,7 +72,7 @@ type Evidence struct {
 	Lines      []string
 	At         []int64 // ns on the run's clock, when each of the first lines was seen
 	Protection []string
-	Partitions []string
+	Partitions []string // that it could hurt; none: all
 }
 
 // Into adds the evidence to a fault's record.

@@ -3,7 +3,9 @@ package faults
 import (
 	"errors"
 	"fmt"
+	"slices"
 
+	"github.com/kbench/kbench/internal/client"
 	"github.com/kbench/kbench/internal/cluster"
 	"github.com/kbench/kbench/internal/proxy"
 )
@@ -67,7 +69,8 @@ func treatedSoFar(f cluster.AnswerFilter) ([]proxy.Treated, bool) {
 }
 
 // caught is what the filter has treated by now. A list of single batches proves more than a number, and is taken
-// where there is one: then only batches of this topic, treated in this way, count.
+// where there is one: then only batches of this topic, treated in this way, count, and their partitions are those that
+// the fault could hurt.
 func (f *filtering) caught(logical func(string) string) Evidence {
 	var e Evidence
 	list, ok := treatedSoFar(f.filter)
@@ -86,6 +89,9 @@ func (f *filtering) caught(logical func(string) string) Evidence {
 		t.Topic = logical(t.Topic)
 		if batches++; batches <= toldTreated {
 			e.Lines = append(e.Lines, t.String())
+		}
+		if p := partitionName(client.Partition{Topic: t.Topic, Partition: t.Partition}); !slices.Contains(e.Partitions, p) {
+			e.Partitions = append(e.Partitions, p)
 		}
 		records += t.Records
 		if t.Retried {

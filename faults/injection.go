@@ -192,7 +192,7 @@ func (in *Injection) evidence() Evidence {
 	e := Evidence{Bit: in.bit, Lines: slices.Clone(in.seen.Lines), At: slices.Clone(in.seen.At), Protection: slices.Clone(in.seen.Protection)}
 	if in.trap != nil {
 		caught := in.trap.caught(in.run.logical)
-		e.Bit = caught.Bit
+		e.Bit, e.Partitions = caught.Bit, caught.Partitions
 		e.Lines = append(e.Lines, caught.Lines...)
 		e.Protection = append(e.Protection, caught.Protection...)
 	}

@@ -236,14 +236,19 @@ func (r *runner) keep(in *Injection) {
 	}
 }
 
-// succeed ends the watch over earlier injections that are healed and had a victim in common with this one: what the
-// cluster shows of the victim from now on is this one's doing. It is called with the lock held.
+// succeed ends the watch over earlier injections that are healed and had a victim, or its group, in common with this one:
+// what the cluster shows of it from now on is this one's doing. It is called with the lock held.
 func (r *runner) succeed(in *Injection) {
 	for _, old := range r.injections {
-		if old != in && old.rec.Healed != nil && slices.ContainsFunc(old.victims, func(v victim) bool { return slices.Contains(in.victims, v) }) {
+		if old != in && old.rec.Healed != nil && slices.ContainsFunc(old.victims, in.shares) {
 			old.past = true
 		}
 	}
+}
+
+// shares tells whether a victim of another fault is one of this, or of the same group.
+func (in *Injection) shares(v victim) bool {
+	return slices.Contains(in.victims, v) || v.role != "" && in.Groups[v.role] != "" && in.inGroup(in.Groups[v.role])
 }
 
 // records of every fault that was injected, or could not be.

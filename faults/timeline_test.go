@@ -244,6 +244,9 @@ func TestFilters(t *testing.T) {
 				t.Fatalf("%+v, %v", got, err)
 			}
 			wantLines(t, "evidence", got[0].Evidence, c.evidence, "in all 1 batches with 3 records")
+			if !slices.Equal(got[0].Partitions, []string{"orders/0"}) {
+				t.Errorf("it could hurt %q", got[0].Partitions)
+			}
 			if c.protection != "" {
 				wantLines(t, "protection", got[0].Protection, c.protection)
 			} else if len(got[0].Protection) > 0 {

@@ -23,6 +23,7 @@ type change struct {
 	partition *client.Partition // whose leader or epoch changed
 	group     string
 	protects  string // how the cluster kept its promise by it
+	byAcksAll bool   // which it did only if an acknowledgement waits for all in-sync replicas
 }
 
 // changes tells everything that is different.
@@ -87,6 +88,8 @@ func leaderChange(was, is client.PartitionState) change {
 	return c
 }
 
+// isrChange also tells that a replica was taken out while at least two stayed: from then on an acknowledgement means just
+// those, and still more than one. Where one stays alone, the promise rests on what is refused.
 func isrChange(was, is client.PartitionState) change {
 	name := partitionName(is.Partition)
 	c := change{from: minus(was.ISR, is.ISR), to: minus(is.ISR, was.ISR)}
@@ -94,6 +97,9 @@ func isrChange(was, is client.PartitionState) change {
 	switch {
 	case len(c.to) == 0:
 		verb = "shrank"
+		if len(is.ISR) > 1 {
+			c.protects, c.byAcksAll = fmt.Sprintf("an acknowledgement at %s meant brokers %s from then on", name, idList(is.ISR)), true
+		}
 	case len(c.from) == 0:
 		verb = "grew" // which follows nearly every heal, so that it is no sign of a defence
 	}
@@ -226,6 +232,9 @@ func (in *Injection) take(c change) {
 		return
 	}
 	in.line(c.text)
+	if c.byAcksAll && !in.AcksAll {
+		return
+	}
 	if c.protects != "" && !slices.Contains(in.seen.Protection, c.protects) {
 		in.seen.Protection = append(in.seen.Protection, c.protects)
 	}

@@ -702,6 +702,69 @@ func TestOnlyTheSendsOfAKilledProducerWereAtRisk(t *testing.T) {
 	}
 }
 
+// What a producer left open when it died was at risk then, and not when its next session died.
+func TestOpenSendsBelongToTheDeathThatLeftThemOpen(t *testing.T) {
+	r := goodRun()
+	kill := func(at int64) rundir.Fault {
+		healed := at + 100*ms
+		return rundir.Fault{Name: "kill", Target: "producer 1", At: at, Healed: &healed, Bit: true, Evidence: []string{"process gone"}}
+	}
+	r.meta.Guarantee = ExactlyOnce
+	r.meta.Faults = []rundir.Fault{kill(1000 * ms), kill(2000 * ms)}
+	for session, open := range []int64{5, 2} {
+		who := log.Client{Name: "p1", Session: int32(session) + 1}
+		r.meta.Workers = append(r.meta.Workers, rundir.Worker{Name: "p1", Session: session + 1, Role: "producer", Killed: true})
+		r.open = append(r.open, who)
+		for seq := range open {
+			journalled := op(log.Send)
+			journalled.Call, journalled.Return = int64(session+1)*900*ms+seq, log.Unknown
+			journalled.Value, journalled.Attempt = log.Value{Producer: 1, Session: who.Session, Seq: seq}, 1
+			r.logs[who] = append(r.logs[who], journalled)
+		}
+	}
+	j := r.judge(t)
+	for i, want := range []uint64{5, 2} {
+		if f := j.Faults[i]; *f.AtRisk != want || !strings.Contains(strings.Join(f.Protection, "; "), fmt.Sprintf("%d sends were left open", want)) {
+			t.Errorf("fault %d: at risk %d, signs %q, want %d", i, *f.AtRisk, f.Protection, want)
+		}
+	}
+	if j.Verdict != Holds {
+		t.Errorf("%v %q", j.Verdict, j.Reasons)
+	}
+}
+
+// Records that come again, and partitions that go to another, are signs of the fault that hit their reader last.
+func TestWhatFollowsAReadersFaultIsASignOfTheLast(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		kills []string // the later faults' targets
+		signs []int    // faults that have them
+	}{
+		{"one fault", nil, []int{0}},
+		{"the same reader again", []string{"consumer 0"}, []int{1}},
+		{"another reader, which had nothing", []string{"consumer 2"}, []int{0}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := goodRun()
+			r.killConsumer()
+			r.meta.Workers = append(r.meta.Workers, rundir.Worker{Name: "c2", Session: 1, Role: "consumer"})
+			idle := op(log.Assign)
+			r.add("c2", idle)
+			for _, target := range c.kills {
+				healed := 2190 * ms
+				r.meta.Faults = append(r.meta.Faults, rundir.Fault{Name: "pause", Target: target, At: 2100 * ms, Healed: &healed, Bit: true, Evidence: []string{"paused"}})
+			}
+			j := r.judge(t)
+			for i, f := range j.Faults {
+				signs := strings.Join(f.Protection, "; ")
+				if has := strings.Contains(signs, "delivered again") && strings.Contains(signs, "went to c1"); has != slices.Contains(c.signs, i) {
+					t.Errorf("fault %d has the signs %q", i, signs)
+				}
+			}
+		})
+	}
+}
+
 // A killed member that comes back to its partitions is not another that took them over.
 func TestAMembersOwnReturnIsNoSignOfADefence(t *testing.T) {
 	r := goodRun()

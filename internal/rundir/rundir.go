@@ -146,8 +146,8 @@ type Fault struct {
 	Evidence   []string `json:"evidence"`
 	EvidenceAt []int64  `json:"evidence_at_ns,omitempty"` // when each line was seen; later lines have no time of their own
 	Protection []string `json:"protection,omitempty"`     // signs that the protection worked, seen while it lasted
-	// Counters of all clients, by how much they grew from the injection to the end of the load. Clients tell them several
-	// times a second, so that what came just before may be among it.
+	// Counters of all clients, by how much they grew from the injection until another fault began after the heal, or to the
+	// end of the load. Clients tell them several times a second, so that what came just before may be among it.
 	Counters map[string]uint64 `json:"counters,omitempty"`
 	// Partitions that it could hurt, logical; empty: all.
 	Partitions []string `json:"partitions,omitempty"`
