@@ -359,6 +359,57 @@ processor: `+processor).complete(t)
 	}
 }
 
+// TestConsumersReadWhatProcessorsWrite: each group is judged by what is its own.
+func TestConsumersReadWhatProcessorsWrite(t *testing.T) {
+	const flow = `
+topics: [{name: orders, partitions: 2, replication: 3}, {name: bills, partitions: 2, replication: 3}]
+load: {record: {size: 200}, drain: 20s}
+client: {acks: all, enable.idempotence: true}
+processor: {from: orders, to: bills, group: billing, transactional.id: bills-1, batch: 20, heartbeat.interval.ms: 200ms}
+`
+	for name, c := range map[string]struct {
+		scenario  string
+		processed bool
+	}{
+		"a consumer that dies with records in hand": {`
+guarantee: at-least-once
+consumer: {group: readers, isolation.level: read_committed, commit: after-processing, heartbeat.interval.ms: 200ms, session.timeout.ms: 1s}
+steps:
+  - {send: 30}
+  - {flush: true}
+  - {hold: consumer(0), at: polled}
+  - {send: 30}
+  - {flush: true}
+  - {await: held(consumer(0)), within: 20s}
+  - {kill: consumer(0)}
+  - {start: consumer(0)}
+  - {send: 30}
+  - {flush: true}
+  - {await: processed(consumer(0)) >= 60, within: 20s}
+`, true},
+		"a consumer that only reads": {`
+guarantee: exactly-once-transactions
+consumer: {group: readers, isolation.level: read_committed, commit: none}
+steps: [{send: 90}, {flush: true}]
+`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachDriver(t, func(t *testing.T, driver string) {
+				o := newTrial(t, driver, flow+c.scenario).complete(t)
+				o.want(t, check.Holds)
+				if j := o.meta.Judged; j.Group != "readers" || j.Processors != "billing" || j.Processed != c.processed {
+					t.Errorf("judged by %+v", j)
+				}
+				effects := count(t, o.dir, func(op *history.Op) bool { return op.Kind == history.Process && op.Group == "readers" })
+				outputs := count(t, o.dir, func(op *history.Op) bool { return op.Kind == history.Send && op.FromPartition >= 0 })
+				if (effects > 0) != c.processed || outputs != 90 {
+					t.Errorf("%d effects, %d outputs of 90 inputs", effects, outputs)
+				}
+			})
+		})
+	}
+}
+
 // TestAFullBufferBlocksAndIsCounted: a record takes about as much as the buffer has.
 func TestAFullBufferBlocksAndIsCounted(t *testing.T) {
 	eachDriver(t, func(t *testing.T, driver string) {
