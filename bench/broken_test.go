@@ -365,11 +365,23 @@ func (c *panickingConsumer) Poll(timeout time.Duration, n int) (client.Event, er
 	return e, err
 }
 
+// TestAnAcknowledgementOfNobodysRecordIsNotForgiven: the run goes on, and proves nothing.
+func TestAnAcknowledgementOfNobodysRecordIsNotForgiven(t *testing.T) {
+	t.Parallel()
+	r := newTrial(t, "franz", steadyLoad+"guarantee: at-least-once\nclient: {acks: all}")
+	r.Drivers["franz"] = panicking{r.Drivers["franz"], "an acknowledgement"}
+	o := r.complete(t)
+	o.want(t, check.Inconclusive)
+	if reasons := strings.Join(o.verdict.Reasons, "\n"); !strings.Contains(reasons, "p0's session 1 dropped ") {
+		t.Errorf("reasons %q", reasons)
+	}
+}
+
 // TestAPanicEndsTheRunInGoodOrder: it says where, the run directory is readable, and kbench lives.
 func TestAPanicEndsTheRunInGoodOrder(t *testing.T) {
 	t.Parallel()
 	for in, says := range map[string]string{
-		"opening": "a producer that panics", "sending": "a Send that panics", "an acknowledgement": "index out of range", "polling": "a Poll that panics",
+		"opening": "a producer that panics", "sending": "a Send that panics", "polling": "a Poll that panics",
 	} {
 		t.Run(in, func(t *testing.T) {
 			t.Parallel()

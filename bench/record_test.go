@@ -2,8 +2,10 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/kbench/kbench/internal/client"
@@ -149,6 +151,20 @@ func TestWhatCannotBeWrittenDownIsCounted(t *testing.T) {
 				t.Errorf("%d sends written down, want 1: %v", sends, err)
 			}
 		})
+	}
+}
+
+// TestAPanicInTheClientsCallbackEndsTheSession: nobody else guards the client's goroutine.
+func TestAPanicInTheClientsCallbackEndsTheSession(t *testing.T) {
+	p, done := instantProducer(t, 100)
+	defer done()
+	var failed error
+	p.fail = func(err error) { failed = err }
+	p.slots = nil
+	p.acked(client.Ack{})
+	var machine *worker.MachineError
+	if !errors.As(failed, &machine) || !strings.Contains(failed.Error(), "kbench panicked") {
+		t.Errorf("%v", failed)
 	}
 }
 
