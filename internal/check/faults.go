@@ -19,7 +19,7 @@ type watch struct {
 	first  int64     // when that began
 	began  []int64   // by client: its first call
 	sends  uint64    // at risk in the window of any fault
-	seen   []intervals
+	seen   []offsetSet
 }
 
 // watched is one fault.
@@ -62,7 +62,7 @@ func faultWindow(f rundir.Fault, clock rundir.Clock) window {
 }
 
 func newWatch(c *court) *watch {
-	w := &watch{court: c, first: math.MaxInt64, seen: make([]intervals, len(c.parts)), began: make([]int64, len(c.h.Header.Clients))}
+	w := &watch{court: c, first: math.MaxInt64, seen: make([]offsetSet, len(c.parts)), began: make([]int64, len(c.h.Header.Clients))}
 	for i := range w.began {
 		w.began[i] = math.MaxInt64
 	}

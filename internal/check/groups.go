@@ -11,7 +11,7 @@ type group struct {
 	name    string
 	effects effectPages     // by value
 	any     bool            // some effect is recorded
-	seen    []intervals     // by partition: offsets that its members polled
+	seen    []offsetSet     // by partition: offsets that its members polled
 	cover   []int64         // by partition: the position up to which it has committed or handled
 	stands  []int64         // by partition: the position that the cluster told when all was done, unknown: -1
 	topics  map[string]bool // that it reads
@@ -69,7 +69,7 @@ func (l *ledger) group(op *history.Op) *group {
 	}
 	g := l.groups[name]
 	if g == nil {
-		g = &group{name: name, seen: make([]intervals, len(l.parts)), cover: make([]int64, len(l.parts)), topics: map[string]bool{}}
+		g = &group{name: name, seen: make([]offsetSet, len(l.parts)), cover: make([]int64, len(l.parts)), topics: map[string]bool{}}
 		l.groups[name] = g
 	}
 	return g
@@ -180,52 +180,5 @@ func (l *ledger) learnAssignment(op *history.Op) {
 	g := l.group(op)
 	for _, p := range op.Partitions {
 		l.reading(g, p)
-	}
-}
-
-// intervals is a set of offsets as rows without gaps, in order.
-type intervals []interval
-
-type interval struct{ from, to int64 } // to is not in it
-
-// add joins [from, to) with the set.
-func (s *intervals) add(from, to int64) {
-	if n := len(*s); n > 0 && (*s)[n-1].from <= from && from <= (*s)[n-1].to {
-		(*s)[n-1].to = max((*s)[n-1].to, to)
-		return
-	}
-	first, _ := slices.BinarySearchFunc(*s, from, func(i interval, from int64) int {
-		if i.to < from {
-			return -1
-		}
-		return 1
-	})
-	last := first
-	for last < len(*s) && (*s)[last].from <= to {
-		from, to = min(from, (*s)[last].from), max(to, (*s)[last].to)
-		last++
-	}
-	*s = slices.Replace(*s, first, last, interval{from, to})
-}
-
-func (s intervals) has(offset int64) bool {
-	i, _ := slices.BinarySearchFunc(s, offset, func(i interval, offset int64) int {
-		if i.to <= offset {
-			return -1
-		}
-		return 1
-	})
-	return i < len(s) && s[i].from <= offset
-}
-
-// addAll joins the offsets of records with the set.
-func (s *intervals) addAll(records []history.Record) {
-	for i := 0; i < len(records); {
-		from := records[i].Offset
-		to := from + 1
-		for i++; i < len(records) && records[i].Offset == to; i++ {
-			to++
-		}
-		s.add(from, to)
 	}
 }

@@ -32,11 +32,16 @@ func (c *holes) add(v *view) {
 		return
 	}
 	c.missing.checked += uint64(len(v.Records))
-	c.there[v.Partition].addAll(v.Records)
+	if c.dense(p) {
+		c.there[v.Partition].addAll(v.Records)
+	}
 	for k := range v.Records {
 		c.succession(v, k)
 	}
 }
+
+// dense tells whether each offset of a partition must hold a record.
+func (c *holes) dense(p *partition) bool { return !p.topic.transactional && !p.topic.compacted }
 
 func (c *holes) succession(v *view, k int) {
 	r, newest := &v.Records[k], &c.epoch[v.Partition]
@@ -55,7 +60,7 @@ func (c *holes) succession(v *view, k int) {
 func (c *holes) found() []tally {
 	for i := range c.parts {
 		p := &c.parts[i]
-		if p.reached[0] >= 0 && c.complete(p) && !p.topic.transactional && !p.topic.compacted {
+		if p.reached[0] >= 0 && c.complete(p) && c.dense(p) {
 			c.gaps(int32(i), p)
 		}
 	}

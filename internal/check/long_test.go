@@ -56,7 +56,7 @@ type longProducer struct {
 // write records the run in an empty directory, and says what the judge has to count.
 func (r longRun) write(tb testing.TB, dir string) Counts {
 	tb.Helper()
-	w := &longWriter{longRun: r, tb: tb, dir: dir, rng: rand.New(rand.NewPCG(4, 100)), logs: map[string]*log.Writer{}}
+	w := &longWriter{longRun: r, tb: tb, dir: dir, rng: rand.New(rand.NewPCG(4, 100)), now: 1_000_000_000, logs: map[string]*log.Writer{}}
 	w.create()
 	for i := range r.records {
 		w.now += 200 + w.rng.Int64N(200)
@@ -192,9 +192,9 @@ func (w *longWriter) end(producer int) {
 	p.txn++
 }
 
-// intended start of a record: a schedule that is not quite even.
+// intended start of a record: by a schedule that is not quite even, and runs ahead of what the producers can do.
 func intended(v log.Value) int64 {
-	return v.Seq*1200 + int64((uint64(v.Seq)*4+uint64(v.Producer))*0x9e3779b97f4a7c15>>54)
+	return v.Seq*1100 + int64((uint64(v.Seq)*4+uint64(v.Producer))*0x9e3779b97f4a7c15>>54)
 }
 
 func (w *longWriter) aborts(seq int64) bool {
