@@ -137,3 +137,39 @@ func TestWhatALaterFaultDoesIsNotCountedToAnEarlierOne(t *testing.T) {
 	}
 	wantLines(t, "the kill's protection", got[1].Protection, "orders/0 went on with broker 2")
 }
+
+// TestAHundredDrawnFaults: nothing piles up, neither in the journal nor in the records.
+func TestAHundredDrawnFaults(t *testing.T) {
+	const n = 120
+	f := newFake()
+	env, longest := f.env(), 0
+	save := env.Save
+	env.Save = func(undos []Undo) error {
+		longest = max(longest, len(undos)) // one journal at a time
+		return save(undos)
+	}
+	var list []scenarios.Fault
+	for i := range n {
+		at := time.Duration(i) * 25 * ms
+		if i%3 == 0 {
+			list = append(list, drawn(t, "kill", []string{"broker(1)", "broker(2)", "broker(3)"}[i/3%3], at, 5*ms))
+		} else {
+			list = append(list, drawn(t, "pause", []string{"producer(0)", "consumer(1)"}[i%2], at, 5*ms))
+		}
+	}
+	got, err := play(t, f, env, 30*time.Second, list...)
+	if err != nil || len(got) != n {
+		t.Fatalf("%d records, %v", len(got), err)
+	}
+	for i, r := range got {
+		if !r.Bit || r.Error != "" || r.Healed == nil || len(r.Evidence) > 20 {
+			t.Errorf("record %d: %+v", i, r)
+		}
+		if i > 0 && r.At < got[i-1].At {
+			t.Errorf("record %d is not in the order of time", i)
+		}
+	}
+	if longest > 3 {
+		t.Errorf("the journal had %d entries at once", longest)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/kbench/kbench/internal/cluster/clustertest"
@@ -22,8 +23,8 @@ func TestPromisesAndTwinsOnRealBrokers(t *testing.T) {
 	}
 	args := []string{"run", "--cluster", "local", "--json", "--out", filepath.Join(t.TempDir(), "runs")}
 	for _, r := range rows {
-		if r.Name == "soak" {
-			r.Name = shortSoak(t)
+		if strings.HasPrefix(r.Name, "soak") {
+			r.Name = shortSoak(t, r.Name)
 		}
 		args = append(args, r.Name)
 	}
@@ -39,13 +40,13 @@ func TestPromisesAndTwinsOnRealBrokers(t *testing.T) {
 	}
 }
 
-// shortSoak is a file with the soak of half a minute: as many kinds of fault as there is time for.
-func shortSoak(t *testing.T) string {
+// shortSoak is a file with a soak of half a minute.
+func shortSoak(t *testing.T, name string) string {
 	t.Helper()
 	var changes []scenarios.Change
 	for _, assignment := range []string{
 		"load.duration=36s", "load.rate=200/s", "seed=3",
-		"faults=[{random: [kill, pause, restart], of: [broker], every: 12s, for: 2s..4s}, {random: [kill], of: [producer, processor], every: 9s, for: 1s..2s}]",
+		"faults[0].every=12s", "faults[0].for=2s..4s", "faults[1].every=9s", "faults[1].for=1s..2s", "faults[1].random=[kill]",
 	} {
 		c, err := scenarios.Set(assignment)
 		if err != nil {
@@ -53,11 +54,11 @@ func shortSoak(t *testing.T) string {
 		}
 		changes = append(changes, c)
 	}
-	s, err := scenarios.Open("soak", changes...)
+	s, err := scenarios.Open(name, changes...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), "soak.yaml")
+	path := filepath.Join(t.TempDir(), name+".yaml")
 	if err := os.WriteFile(path, scenarios.Marshal(s), 0o644); err != nil {
 		t.Fatal(err)
 	}
