@@ -193,7 +193,7 @@ func oversize(t *testing.T, d client.Driver) {
 }
 
 func refusals(t *testing.T, d client.Driver) {
-	plain := map[string]string{"retries": "0", "enable.idempotence": "false"}
+	plain := map[string]string{"retries": "0", "enable.idempotence": "false", "max.in.flight.requests.per.connection": "1"}
 	for _, c := range []struct {
 		name     string
 		settings map[string]string

@@ -61,6 +61,10 @@ func name(err error) string {
 // intrinsic tells whether a broker refused a record for what the record is, so that no earlier attempt of it can have
 // been stored either. Nothing weaker is definite: franz-go sends a record again, whatever retries says, when its
 // partition has moved while the request was under way, and that request may have been carried out.
+//
+// And only with one request in flight: when a batch is refused, franz-go fails all that it holds for the partition with
+// that batch's error, also batches behind it that are under way and that the broker goes on to store (sink.go,
+// finishBatch and failAllRecords, in 1.22).
 func intrinsic(err error) bool {
 	return among(err, kerr.MessageTooLarge, kerr.RecordListTooLarge, kerr.InvalidRecord, kerr.InvalidTimestamp,
 		kerr.UnsupportedForMessageFormat, kerr.InvalidRequiredAcks, kerr.InvalidTopicException)

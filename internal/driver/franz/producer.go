@@ -25,6 +25,7 @@ type producer struct {
 	sink    client.Sink
 	acks0   bool
 	retries bool
+	alone   bool  // one request in flight
 	most    int64 // bytes of a record that the library would still take
 
 	buffer  buffer
@@ -58,6 +59,7 @@ func (d driver) NewProducer(bootstrap []string, asked map[string]string, sink cl
 		sink:    sink,
 		acks0:   full["acks"] == "0",
 		retries: full["retries"] != "0",
+		alone:   full["enable.idempotence"] == "false" && full["max.in.flight.requests.per.connection"] == "1",
 		most:    min(settings.Number(full, "max.request.size"), settings.Number(full, "batch.size")),
 		closing: make(chan struct{}),
 	}
@@ -126,7 +128,7 @@ func (p *producer) done(r *kgo.Record, err error) {
 	if err != nil {
 		p.count.Add("error."+name(err), 1)
 		ack.Offset = client.UnknownOffset
-		ack.Definite = !p.retries && intrinsic(err) || errors.Is(err, kgo.ErrMaxBuffered)
+		ack.Definite = p.alone && !p.retries && intrinsic(err) || errors.Is(err, kgo.ErrMaxBuffered)
 	} else if p.acks0 || ack.Offset < 0 {
 		ack.Offset = client.UnknownOffset
 		if !p.acks0 {
