@@ -65,12 +65,14 @@ func (r *run) readAll(ctx context.Context, f *finalReader, topics []topicRef) er
 			}
 		}
 	}
-	return r.stillAtEnds(ctx, topics, ends)
+	return r.stillAtEnds(ctx, f, topics, ends)
 }
 
 // stillAtEnds looks for what was appended after the ends were recorded, such as a request that had waited in a broker
-// that was paused: the final read did not cover it.
-func (r *run) stillAtEnds(ctx context.Context, topics []topicRef, ends map[int32]int64) error {
+// that was paused, or what a broker did not tell of at first. The final read did not cover it, so the later ends are
+// recorded too: what stands between is not missing, it was not looked for.
+func (r *run) stillAtEnds(ctx context.Context, f *finalReader, topics []topicRef, ends map[int32]int64) error {
+	later := map[int32]int64{}
 	for _, t := range topics {
 		now, err := r.Admin.EndOffsets(ctx, t.Physical, client.ReadUncommitted)
 		if err != nil {
@@ -79,10 +81,14 @@ func (r *run) stillAtEnds(ctx context.Context, topics []topicRef, ends map[int32
 		for p := range int32(t.Partitions) {
 			if recorded := ends[t.First+p]; now[p] != recorded {
 				r.problem("%s/%d went on from %d to %d while it was finally read", t.Name, p, recorded, now[p])
+				later[t.First+p] = now[p]
 			}
 		}
 	}
-	return nil
+	if len(later) == 0 {
+		return nil
+	}
+	return f.writeEnds(later)
 }
 
 // unsettled says what keeps a topic from being read, "" for nothing, and its ends. Where that is an open transaction,
@@ -182,7 +188,8 @@ func (f *finalReader) read(ctx context.Context, t topicRef, partition int32, end
 		}
 	}
 	f.blank(history.FinalRead)
-	f.op.Partition, f.op.Pass, f.op.Isolation, f.op.Reached = index, int32(pass), isolationOf(isolation), reached
+	f.op.Partition, f.op.Pass, f.op.Isolation = index, int32(pass), isolationOf(isolation)
+	f.op.Reached = min(reached, end) // the reader may have come further, but hands over nothing from the end on
 	return f.log.Append(&f.op)
 }
 

@@ -96,7 +96,7 @@ func (r *run) drainProcessors(ctx context.Context, final *finalReader) bool {
 }
 
 // tellPositions writes down how far the processors' group has committed its input. Where the cluster does not say, nothing
-// is known of it.
+// is known of it; where it answers and has no offset, the group stands at the start, whatever it was told of its commits.
 func (r *run) tellPositions(ctx context.Context, final *finalReader) error {
 	p := r.s.Processor
 	asking, cancel := context.WithTimeout(ctx, 5*time.Second)
@@ -106,10 +106,14 @@ func (r *run) tellPositions(ctx context.Context, final *finalReader) error {
 		r.note("the positions of group %s are not known: %v", p.Group, err)
 		return nil
 	}
+	from := r.topics[slices.IndexFunc(r.topics, func(t topicRef) bool { return t.Name == p.From })]
 	positions := map[int32]int64{}
+	for partition := range int32(from.Partitions) {
+		positions[from.First+partition] = 0 // the run's own topics begin there
+	}
 	for _, o := range offsets {
-		if t := r.topics[slices.IndexFunc(r.topics, func(t topicRef) bool { return t.Name == p.From })]; o.Partition.Topic == t.Physical && o.Offset >= 0 {
-			positions[t.First+o.Partition.Partition] = o.Offset
+		if o.Partition.Topic == from.Physical && o.Offset >= 0 {
+			positions[from.First+o.Partition.Partition] = o.Offset
 		}
 	}
 	return final.writePositions(p.Group, positions)

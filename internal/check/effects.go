@@ -77,7 +77,7 @@ func (c *effects) handled(g *group, v *view) {
 		return
 	}
 	c.values.mark(v.value, undone)
-	if c.run.recorded && !c.run.drained && (v.Offset < 0 || v.Offset >= g.cover[v.Partition]) {
+	if c.run.recorded && !c.arrived(p) && (v.Offset < 0 || v.Offset >= g.cover[v.Partition]) {
 		c.open++
 		return
 	}
@@ -85,6 +85,10 @@ func (c *effects) handled(g *group, v *view) {
 		return c.witness(v.Partition, v.Offset, v.value, v.Call, v.Return, "acknowledged, and never handled").also(about{past: placeOf(v)})
 	})
 }
+
+// arrived tells whether the run waited until the group had come to a partition's end. It waits for what the final read
+// saw, so that where that stopped short nobody knows.
+func (c *effects) arrived(p *partition) bool { return c.run.drained && c.complete(p) }
 
 func (c *effects) found() []tally {
 	c.again.anomaly, c.none.anomaly = reprocessed, unprocessed

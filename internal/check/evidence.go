@@ -333,8 +333,13 @@ func (t *trial) groupReasons() []string {
 	if t.outputs.double.checked == 0 {
 		list = append(list, "the processors wrote nothing")
 	}
-	if len(t.outputs.behind) > 0 && t.run.guarantee != AtMostOnce {
+	switch {
+	case t.run.guarantee == AtMostOnce:
+	case len(t.outputs.behind) > 0:
 		list = append(list, "the processors did not cover their input to its end: "+strings.Join(t.outputs.behind, ", "))
+	case t.run.recorded && !t.run.drained:
+		// They committed all of it and were told so, and yet the cluster did not show it when it was asked.
+		list = append(list, "the processors' group did not arrive at the end, though they have committed it")
 	}
 	return list
 }

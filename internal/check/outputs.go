@@ -1,6 +1,7 @@
 package check
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -94,7 +95,7 @@ func (c *outputs) unanswered(partition int32) {
 		c.none.checked++
 		if c.answered[partition].get(offset) == 0 {
 			c.none.hit(func() Witness {
-				return c.witness(partition, offset, i, history.Unknown, history.Unknown, "the processors have come to offset %d, and this input has no output", cover).
+				return c.witness(partition, offset, i, history.Unknown, history.Unknown, "the processors have come to %s, and this input has no output", upTo(cover)).
 					also(about{past: []place{{partition, offset}}})
 			})
 		}
@@ -103,6 +104,13 @@ func (c *outputs) unanswered(partition int32) {
 	if last >= cover {
 		c.behind = append(c.behind, p.name)
 	}
+}
+
+func upTo(cover int64) string {
+	if cover == math.MaxInt64 {
+		return "the end"
+	}
+	return fmt.Sprintf("offset %d", cover)
 }
 
 // covered is how far the processors have committed their input, everything where the run waited for them to arrive. A
