@@ -45,8 +45,22 @@ func TestImportRules(t *testing.T) {
 				}
 			}
 		}
+		if !strings.HasSuffix(name, "test") {
+			refuseTests(t, p)
+		}
 		onlyImporter(t, p, "github.com/confluentinc/confluent-kafka-go", "internal/driver/confluent")
 		onlyImporter(t, p, "github.com/twmb/franz-go/pkg/kfake", "internal/cluster/embedded")
+	}
+}
+
+// refuseTests holds that what only tests use, such as a broker that lies, is in no program. Imports of test files are not
+// among a package's Imports.
+func refuseTests(t *testing.T, p goPackage) {
+	t.Helper()
+	for _, i := range p.Imports {
+		if strings.HasPrefix(i, module) && strings.HasSuffix(i, "test") {
+			t.Errorf("%s imports %s: only tests do", p.ImportPath, i)
+		}
 	}
 }
 
