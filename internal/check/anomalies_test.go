@@ -279,6 +279,23 @@ func stories() []story {
 			poll("1b 2c", in("t1")), closing("t1", "failed", by("c0")), poll("1b 2c"), poll("0a", by("c1"))), Unjudged},
 		{"after an aborted transaction it goes back too far", "nonmonotonic-poll", after(three, `{"op":"commit","client":"c0","group":"g","call":1,"return":2,"outcome":"ok","offsets":{"orders/0":1}}`,
 			poll("1b 2c", in("t1")), closing("t1", "failed", by("c0")), poll("0a 1b 2c")), Unjudged},
+		{"polled far ahead, and all of it again after an abort", "", after(three, assign(0), position(1), poll("1b"), poll("2c"), closing("t1", "failed", by("c0")), poll("1b 2c"), poll("0a", by("c1"))), Unjudged},
+		{"polled far ahead, and on from there after an abort", "poll-skip", after(three, assign(0), position(1), poll("1b"), closing("t1", "failed", by("c0")), poll("2c"), final(0, 3, "0a 1b 2c")), Violated},
+		{"polled ahead of what is committed, again and again", "", after(three, assign(0), poll("0a"), poll("1b"), position(1), poll("2c"), position(3)), Unjudged},
+		{"what an aborted transaction committed is no place to go on from", "poll-skip", after(three, assign(0), position(1), poll("1b"), position(2, in("t1")), closing("t1", "failed", by("c0")), poll("2c"), poll("0a", by("c1"))), Violated},
+		{"what an aborted transaction committed does not count", "", after(three, assign(0), position(1), poll("1b"), position(2, in("t1")), closing("t1", "failed", by("c0")), poll("1b 2c"), poll("0a", by("c1"))), Unjudged},
+		{"what a committed transaction committed is where the next abort goes back to", "nonmonotonic-poll", after(three, assign(0), position(1), poll("1b"), position(2, in("t1")), closing("t1", "ok", by("c0")),
+			poll("2c"), closing("t2", "failed", by("c0")), poll("1b 2c"), poll("0a", by("c1"))), Unjudged},
+		{"after an abort of one who never committed nobody knows", "", after(three, assign(0), poll("0a 1b"), closing("t1", "failed", by("c0")), poll("0a 1b 2c")), Unjudged},
+		{"a partition is added to the assignment", "", after(three, send("ok", "d", 0, to(1)), assign(0), poll("0a"), assign(0, 1), poll("1b 2c"), poll("0d", to(1))), Unjudged},
+		{"a partition is added to the assignment, and the position in another goes on too far", "poll-skip", after(three, assign(0), poll("0a"), assign(0, 1), poll("2c"), final(0, 3, "0a 1b 2c")), Violated},
+		{"one of two partitions is taken away and comes back", "", after(three, send("ok", "d", 0, to(1)), assign(0, 1), poll("0a 1b"), poll("0d", to(1)), assign(1), assign(0, 1), poll("0a 1b 2c"), poll("0d", by("c1"), to(1))), Unjudged},
+		{"one of two partitions is taken away, and the other goes back", "nonmonotonic-poll", after(three, assign(0, 1), poll("0a 1b"), assign(0), poll("1b 2c")), Unjudged},
+		{"a committed position is another partition's", "", after(three, send("ok", "d", 0, to(1)), assign(0, 1), poll("0a 1b"), poll("0d", to(1)), `{"op":"commit","client":"c0","group":"g","call":1,"return":2,"outcome":"ok","offsets":{"orders/1":1}}`,
+			closing("t1", "failed", by("c0")), poll("0a 1b 2c")), Unjudged},
+		{"a rebalance within a transaction", "", after(three, assign(0), poll("0a 1b", in("t1")), assign(), assign(0), poll("0a 1b 2c", in("t1"))), Unjudged},
+		{"after a new subscription without the topic it may go back", "", after(three, subscribe(0), poll("0a 1b"), subscribe(2), subscribe(0), poll("0a 1b 2c")), Unjudged},
+		{"it goes back, and then past what it had before", "nonmonotonic-poll poll-skip", after(three, poll("0a 1b"), poll("0a 2c")), Unjudged},
 		{"after an open transaction nobody knows", "", after(three, poll("0a 1b 2c", in("t1")), closing("t1", "indeterminate", by("c0")), poll("0a 1b 2c")), Unjudged},
 
 		{"a consumer skips", "poll-skip", after(three, poll("0a"), poll("2c"), final(0, 3, "0a 1b 2c")), Violated},
@@ -389,6 +406,15 @@ func stands(offset int) string {
 // pass of a final read that came as far as that; it tells nothing of the end.
 func pass(n, reached int, text, isolation string) string {
 	return fmt.Sprintf(`{"op":"final-read","partition":"orders/0","pass":%d,"isolation":"%s","reached":%d,"records":%s}`, n, isolation, reached, records(text))
+}
+
+// position is a commit of c0 on orders/0.
+func position(offset int, more ...string) string {
+	return with(fmt.Sprintf(`{"op":"commit","client":"c0","group":"g",%s,"outcome":"ok","offsets":{"orders/0":%d}}`, times(), offset), more...)
+}
+
+func subscribe(partitions ...int) string {
+	return strings.Replace(assign(partitions...), `"op":"assign"`, `"op":"subscribe"`, 1)
 }
 
 func commit(name string, offset int) string {

@@ -187,6 +187,7 @@ func (w *lineWriter) op(o *log.Op) {
 		w.text("name", o.Name)
 		w.text("target", o.Target)
 	case log.Ends:
+		w.text("group", o.Group)
 		w.offsets("ends", o.Offsets)
 	case log.FinalRead:
 		w.partition("partition", o.Partition)
@@ -249,7 +250,7 @@ func (c *chronicle) write(dir string) error {
 		return err
 	}
 	meta := c.meta
-	meta.Version = rundir.Version
+	meta.Version, meta.Logs, meta.Seal = rundir.Version, nil, ""
 	b, err := json.Marshal(meta)
 	if err != nil {
 		return err

@@ -80,11 +80,11 @@ func (c *hanging) stopped(at int32) {
 		return
 	}
 	p.offsets.each(to, math.MaxInt64, func(offset int64, entry uint32) bool {
-		if entry&readBit == 0 {
+		claims := c.claims(place{at, offset}, entry)
+		if !slices.ContainsFunc(claims, func(c claim) bool { return c.read }) {
 			return true
 		}
-		i := entry&^readBit - 1
-		if len(c.conflicts[place{at, offset}]) == 0 && c.writer(i) != nil && c.values.state(i)&proof == 0 {
+		if i := claims[0].value; len(claims) == 1 && c.writer(i) != nil && c.values.state(i)&proof == 0 {
 			c.hold(at, offset, i, fmt.Sprintf("readers of committed records came to offset %d, those of uncommitted ones to %d", to, all))
 		}
 		return false

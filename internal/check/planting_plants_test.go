@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	log "github.com/kbench/kbench/internal/history"
+	"github.com/kbench/kbench/internal/rundir"
 )
 
 // plants of all anomalies; several ways to come to one have names of their own.
@@ -30,7 +31,15 @@ func plants() []plant {
 		{"internal-poll-skip", skipsInside},
 		{"internal-nonmonotonic-poll", goesBackInside},
 		{"nonmonotonic-send", overtaken},
+		{"internal-nonmonotonic-send", overtakenInside},
+		{"internal-send-skip", interwoven},
 		{"torn-transaction", tornApart},
+		{"torn-transaction/no commit of its input", looseOutput},
+		{"torn-transaction/offsets missing", offsetsGone},
+		{"hanging-transaction", hangs},
+		{"g0", writeCycle},
+		{"g1c", readCycle},
+		{"g1c/with the order of writes", mixedCycle},
 		{"foreign-record", strange},
 		{"foreign-record/in a poll", strangePolled},
 		{"corrupt-record", corrupted},
@@ -106,7 +115,7 @@ func lostUnread(g *garden) (planted, bool) {
 	s, ok := one(g, g.read(g.seen, func(s stood) bool {
 		told := slices.ContainsFunc(g.sends[s.Value], func(o *log.Op) bool { return g.outcome(o) == log.OK && o.Offset >= 0 })
 		last := g.seen[s.p][len(g.seen[s.p])-1].Offset
-		return told && s.Offset < last && g.once(s.Value)
+		return told && s.Offset < last
 	}))
 	if !ok {
 		return planted{}, false
@@ -145,7 +154,7 @@ func twiceInLogs(g *garden) (planted, bool) {
 	}
 	p := int32(g.rng.IntN(len(g.head.Partitions)))
 	found := g.double(s, p)
-	found.with = append(found.with, nonmonotonicSend) // it is late there
+	found.with = append(found.with, nonmonotonicSend, internalNonmonoSend) // it is late there
 	return found, p != s.p && g.passes[p] > 0
 }
 
@@ -449,13 +458,14 @@ func goesBackInside(g *garden) (planted, bool) {
 	return found, true
 }
 
-// overtaken: two neighbours of one client change places, wherever anybody speaks of them.
-func overtaken(g *garden) (planted, bool) {
-	type pair struct {
-		p    int32
-		a, b log.Record
-	}
-	var list []pair
+// couple is two neighbours among a client's records in the log.
+type couple struct {
+	p    int32
+	a, b log.Record
+}
+
+// couples that were acknowledged, each sent once.
+func (g *garden) couples() (list []couple) {
 	for _, p := range slices.Sorted(keys(g.seen)) {
 		last := map[int32]log.Record{}
 		for _, r := range g.seen[p] {
@@ -464,15 +474,38 @@ func overtaken(g *garden) (planted, bool) {
 			}
 			client := g.sends[r.Value][0].Client
 			if before, known := last[client]; known && g.acked(before.Value) && g.acked(r.Value) && g.neighbours(p, before, r, client) {
-				list = append(list, pair{p, before, r})
+				list = append(list, couple{p, before, r})
 			}
 			last[client] = r
 		}
 	}
-	s, ok := one(g, list)
+	return list
+}
+
+func overtaken(g *garden) (planted, bool) {
+	s, ok := one(g, g.couples())
 	if !ok {
 		return planted{}, false
 	}
+	g.exchange(s)
+	found := planted{anomaly: nonmonotonicSend, count: 1, value: s.a.Value, breaks: breaksOrder}
+	if slices.Contains(g.mates(s.a.Value), s.b.Value) {
+		found.with = append(found.with, internalNonmonoSend) // its closer name
+	}
+	return found, true
+}
+
+func overtakenInside(g *garden) (planted, bool) {
+	s, ok := one(g, slices.DeleteFunc(g.couples(), func(s couple) bool { return !slices.Contains(g.mates(s.a.Value), s.b.Value) }))
+	if !ok {
+		return planted{}, false
+	}
+	g.exchange(s)
+	return planted{anomaly: internalNonmonoSend, count: 1, value: s.a.Value, with: []string{nonmonotonicSend}}, true
+}
+
+// exchange the places of two records, wherever anybody speaks of them.
+func (g *garden) exchange(s couple) {
 	swap := map[int64]int64{s.a.Offset: s.b.Offset, s.b.Offset: s.a.Offset}
 	for i := range g.ops {
 		o := &g.ops[i]
@@ -489,11 +522,6 @@ func overtaken(g *garden) (planted, bool) {
 		}
 		return records
 	})
-	found := planted{anomaly: nonmonotonicSend, count: 1, value: s.a.Value, breaks: breaksOrder}
-	if slices.Contains(g.mates(s.a.Value), s.b.Value) {
-		found.with = append(found.with, internalNonmonoSend) // its closer name
-	}
-	return found, true
 }
 
 // neighbours tells whether a client acknowledged nothing else between two offsets.
@@ -518,6 +546,242 @@ func tornApart(g *garden) (planted, bool) {
 	found := g.lose(s)
 	found.anomaly, found.breaks, found.with = tornTransaction, breaksAtomic, append(found.with, lostWrite)
 	return found, true
+}
+
+// fellow is a client that writes transactions, added to a history.
+type fellow struct {
+	*garden
+	client, producer int32
+	seq              int64
+}
+
+func (g *garden) fellow(name string) *fellow {
+	return &fellow{garden: g, client: g.stranger(name, "processor"), producer: g.producer(name)}
+}
+
+// send within the fellow's transaction, or alone, to the end of a partition.
+func (f *fellow) send(p int32, txn uint64) stood {
+	o := op(log.Send)
+	o.Client, o.Txn, o.Partition, o.Attempt = f.client, txn, p, 1
+	o.Value = log.Value{Producer: f.producer, Session: 1, Seq: f.seq}
+	f.seq++
+	r := f.append(p, o.Value, 0)
+	o.Offset = r.Offset
+	f.say(o)
+	return stood{p, r}
+}
+
+func (f *fellow) get(s stood, txn uint64) {
+	s.Epoch = log.Unknown
+	o := f.poll(f.client, s.p, log.ReadCommitted, s.Record)
+	o.Txn = txn
+	f.say(o)
+}
+
+func (f *fellow) commit(txn uint64) {
+	o := op(log.Txn)
+	o.Client, o.Txn = f.client, txn
+	f.say(o)
+}
+
+// wide draws partitions with a final read in which missing offsets are nothing special; the history has no transactions
+// that are open at the same time.
+func (g *garden) wide() (p, q int32, ok bool) {
+	var list []int32
+	for p := range g.head.Partitions {
+		if g.passes[int32(p)] > 0 && g.holey(int32(p)) {
+			list = append(list, int32(p))
+		}
+	}
+	if len(list) < 2 || !g.apart {
+		return 0, 0, false
+	}
+	g.rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	return list[0], list[1], true
+}
+
+// newcomers are records that nobody has handled, if somebody should.
+func newcomers(anomaly string, breaks []string, with ...string) planted {
+	return planted{anomaly: anomaly, count: 1, breaks: breaks, with: append(with, unprocessed)}
+}
+
+// interwoven: a record of somebody else stands between two of a transaction.
+func interwoven(g *garden) (planted, bool) {
+	p, _, ok := g.wide()
+	if !ok {
+		return planted{}, false
+	}
+	x, y := g.fellow("x8"), g.fellow("x9")
+	x.send(p, 1)
+	y.send(p, 0)
+	x.send(p, 1)
+	x.commit(1)
+	return newcomers(internalSendSkip, nil), true
+}
+
+// writeCycle: each of two transactions wrote before the other.
+func writeCycle(g *garden) (planted, bool) {
+	p, q, ok := g.wide()
+	if !ok {
+		return planted{}, false
+	}
+	x, y := g.fellow("x8"), g.fellow("x9")
+	x.send(p, 1)
+	y.send(p, 1)
+	y.send(q, 1)
+	x.send(q, 1)
+	x.commit(1)
+	y.commit(1)
+	return newcomers(g0, nil), true
+}
+
+// readCycle: each of two transactions read what the other wrote.
+func readCycle(g *garden) (planted, bool) {
+	p, q, ok := g.wide()
+	if !ok {
+		return planted{}, false
+	}
+	x, y := g.fellow("x8"), g.fellow("x9")
+	a, b := x.send(p, 1), y.send(q, 1)
+	x.get(b, 1)
+	y.get(a, 1)
+	x.commit(1)
+	y.commit(1)
+	return newcomers(g1c, breaksAtomic), true
+}
+
+// mixedCycle: one transaction wrote before the other, and read what that wrote.
+func mixedCycle(g *garden) (planted, bool) {
+	p, q, ok := g.wide()
+	if !ok {
+		return planted{}, false
+	}
+	x, y := g.fellow("x8"), g.fellow("x9")
+	x.send(p, 1)
+	y.send(p, 1)
+	b := y.send(q, 1)
+	x.get(b, 1)
+	y.commit(1)
+	x.commit(1)
+	return newcomers(g1c, nil), true
+}
+
+// looseOutput: an output whose input nobody ever committed, though its transaction committed offsets.
+func looseOutput(g *garden) (planted, bool) {
+	var inputs, outputs []int32
+	for p := range g.head.Partitions {
+		switch {
+		case g.passes[int32(p)] == 0 || !g.holey(int32(p)):
+		case g.input(int32(p)):
+			inputs = append(inputs, int32(p))
+		default:
+			outputs = append(outputs, int32(p))
+		}
+	}
+	p, ok := one(g, inputs)
+	q, too := one(g, outputs)
+	if !ok || !too || !g.apart {
+		return planted{}, false
+	}
+	in := g.fellow("x8").send(p, 0)
+	w := g.fellow("w9")
+	out := w.send(q, 1)
+	for i := range g.ops {
+		if o := &g.ops[i]; o.Kind == log.Send && o.Value == out.Value {
+			o.FromPartition, o.FromOffset = p, in.Offset
+		}
+	}
+	o := op(log.Commit)
+	o.Client, o.Txn, o.Group, o.Offsets = w.client, 1, "billing", []log.PartitionOffset{{Partition: p, Offset: in.Offset}}
+	g.say(o)
+	w.commit(1)
+	return newcomers(tornTransaction, breaksAtomic), true
+}
+
+// offsetsGone: the cluster tells of a position before what a transaction committed.
+func offsetsGone(g *garden) (planted, bool) {
+	type told struct {
+		op, k int
+		p     int32
+	}
+	var list []told
+	for i := range g.ops {
+		o := &g.ops[i]
+		for k, at := range o.Offsets {
+			if o.Kind == log.Ends && o.Group == "billing" && at.Offset > 0 && g.advanced(o.Group, at) {
+				list = append(list, told{i, k, at.Partition})
+			}
+		}
+	}
+	at, ok := one(g, list)
+	if !ok || !g.hasFinal() {
+		return planted{}, false
+	}
+	o := &g.ops[at.op]
+	o.Offsets = slices.Clone(o.Offsets)
+	o.Offsets[at.k].Offset--
+	return planted{anomaly: tornTransaction, breaks: breaksAtomic}, true
+}
+
+// advanced tells whether a group was brought to a position by a transaction whose outputs are in the log, after all its
+// other commits of that partition.
+func (g *garden) advanced(group string, to log.PartitionOffset) bool {
+	good := false
+	for i := range g.ops {
+		o := &g.ops[i]
+		if o.Kind != log.Commit || g.group(o) != group {
+			continue
+		}
+		for _, at := range o.Offsets {
+			if at.Partition != to.Partition || at.Offset < to.Offset-1 {
+				continue
+			}
+			end := g.ended[txnRef{o.Client, o.Txn}]
+			if at.Offset < to.Offset || o.Outcome != log.OK || end == nil || end.Outcome != log.OK {
+				return false // it may have set the group back
+			}
+			good = good || slices.ContainsFunc(g.members[txnRef{o.Client, o.Txn}], func(v log.Value) bool { return g.inFinal(v) && g.once(v) })
+		}
+	}
+	return good
+}
+
+// hangs: a transaction that nobody ends holds a partition, so that readers of committed records do not come to its end.
+func hangs(g *garden) (planted, bool) {
+	var list []int32
+	for p := range g.head.Partitions {
+		if g.passes[int32(p)] > 0 && g.holey(int32(p)) && g.onlyCommitted(int32(p)) {
+			list = append(list, int32(p))
+		}
+	}
+	p, ok := one(g, list)
+	if !ok {
+		return planted{}, false
+	}
+	s := g.fellow("x8").send(p, 1)
+	for i := range g.ops { // what was appended to the passes is not seen by them
+		if o := &g.ops[i]; o.Kind == log.FinalRead && len(o.Records) == 1 && o.Records[0].Value == s.Value {
+			o.Records, o.Reached = nil, s.Offset
+		}
+	}
+	found := planted{anomaly: hangingTransaction, count: 1, breaks: breaksAtomic, spoils: true}
+	if g.recorded {
+		g.meta.FinalRead.Held = []rundir.Held{{Partition: g.head.PartitionName(p), LastStable: s.Offset, HighWatermark: s.Offset + 1, StoodMs: 70_000, LimitMs: 65_000}}
+		return found, true
+	}
+	o := op(log.FinalRead)
+	o.Client, o.Partition, o.Pass, o.Isolation, o.Reached = log.Unknown, p, 1, log.ReadUncommitted, s.Offset+1
+	s.Epoch = log.Unknown
+	o.Records = []log.Record{s.Record}
+	g.say(o)
+	return found, true
+}
+
+// onlyCommitted tells whether the final reads of a partition all say that they read committed records.
+func (g *garden) onlyCommitted(p int32) bool {
+	return !slices.ContainsFunc(g.ops, func(o log.Op) bool {
+		return o.Kind == log.FinalRead && o.Partition == p && o.Isolation != log.ReadCommitted
+	})
 }
 
 // nobodys is a value that nobody sent: of a producer that there is not, or of a session that ended without it.

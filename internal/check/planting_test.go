@@ -24,6 +24,7 @@ type planted struct {
 	value   log.Value // that must be among the witnesses; the zero value: any
 	breaks  []string  // guarantees
 	with    []string  // what it brings with it
+	spoils  bool      // it may spoil the final read, too
 	beyond  bool      // it is read beyond the recorded end, where a run proves nothing
 }
 
@@ -237,7 +238,7 @@ func anywhere(*log.Op) bool { return true }
 func (g *garden) append(p int32, v log.Value, flags log.Flags) log.Record {
 	end, last := int64(0), log.Op{}
 	for i := range g.ops {
-		if o := &g.ops[i]; o.Kind == log.Ends {
+		if o := &g.ops[i]; o.Kind == log.Ends && o.Group == "" {
 			o.Offsets = slices.Clone(o.Offsets)
 			for k := range o.Offsets {
 				if o.Offsets[k].Partition == p {
@@ -264,7 +265,7 @@ func (g *garden) frontier(p int32) int64 {
 	end := int64(0)
 	for i := range g.ops {
 		for _, o := range g.ops[i].Offsets {
-			if g.ops[i].Kind == log.Ends && o.Partition == p {
+			if g.ops[i].Kind == log.Ends && g.ops[i].Group == "" && o.Partition == p {
 				end = max(end, o.Offset)
 			}
 		}

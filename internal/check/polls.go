@@ -24,6 +24,7 @@ type polls struct {
 type reader struct {
 	next      []int64 // by partition: the offset that should come next, unknown: -1
 	txn       []uint64
+	undone    []bool  // by partition: what it had polled ahead was undone by an abort
 	committed []int64 // the position to which it rewinds after an aborted transaction, unknown: -1
 	pending   []history.PartitionOffset
 }
@@ -44,7 +45,7 @@ func (c *polls) add(v *view) {
 	r := c.readers[v.Client]
 	if r == nil {
 		n := len(c.parts)
-		r = &reader{next: unknowns(n), txn: make([]uint64, n), committed: unknowns(n)}
+		r = &reader{next: unknowns(n), txn: make([]uint64, n), undone: make([]bool, n), committed: unknowns(n)}
 		c.readers[v.Client] = r
 	}
 	switch v.Kind {
@@ -102,6 +103,9 @@ func (r *reader) end(outcome history.Outcome) {
 	case history.OK:
 		r.commit(r.pending)
 	case history.Failed:
+		for p := range r.next {
+			r.undone[p] = r.undone[p] || r.next[p] != r.committed[p]
+		}
 		copy(r.next, r.committed)
 	default:
 		copy(r.next, unknowns(len(r.next)))
@@ -126,14 +130,14 @@ func (c *polls) poll(r *reader, v *view) {
 				back = true
 				c.wentBack(v, k, next, inside)
 			case offset > next && !skip:
-				skip = c.leftOut(v, next, offset, inside)
+				skip = c.leftOut(v, next, offset, inside, k == 0 && r.undone[v.Partition])
 			}
 		}
 		next = offset + 1
 		inside = v.Txn != 0
 		c.tooEarly(v, k)
 	}
-	r.next[v.Partition], r.txn[v.Partition] = next, v.Txn
+	r.next[v.Partition], r.txn[v.Partition], r.undone[v.Partition] = next, v.Txn, false
 }
 
 // moved are the polls by which a client came from one offset to another.
@@ -163,8 +167,9 @@ func (c *polls) wentBack(v *view, k int, next int64, inside bool) {
 	})
 }
 
-// leftOut looks for records that are known to stand between two offsets that a client got one after the other.
-func (c *polls) leftOut(v *view, next, got int64, inside bool) bool {
+// leftOut looks for records that are known to stand between two offsets that a client got one after the other. What was
+// polled and then undone nobody has got.
+func (c *polls) leftOut(v *view, next, got int64, inside, undone bool) bool {
 	first, what, t := int64(history.Unknown), index(0), (*tally)(nil)
 	group := c.group(v.Op)
 	p := &c.parts[v.Partition]
@@ -176,7 +181,7 @@ func (c *polls) leftOut(v *view, next, got int64, inside bool) bool {
 		}
 		kind, i := &c.taken, standing[0]
 		for _, each := range standing {
-			if !c.got(group, v.Partition, offset, each) {
+			if undone && !group.any || !c.got(group, v.Partition, offset, each) {
 				kind, i = &c.skipped, each
 			}
 		}

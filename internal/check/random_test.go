@@ -265,6 +265,11 @@ func compare(h *log.History) (Judgement, error) {
 	if !maps.Equal(got, want) {
 		return j, fmt.Errorf("the judge found %v, the reference %v", got, want)
 	}
+	for _, f := range j.Findings {
+		if f.Decides != ref.decides(f.Anomaly) {
+			return j, fmt.Errorf("the judge says that %s decides: %v", f.Anomaly, f.Decides)
+		}
+	}
 	if sent, read := len(ref.of(log.Send)) > 0, !ref.nothingRead(); (!sent || !read) && j.Verdict != Inconclusive {
 		return j, fmt.Errorf("sent %v, read %v, and the verdict is %v", sent, read, j.Verdict)
 	}

@@ -96,6 +96,7 @@ func TestPlantedInRecordedRuns(t *testing.T) {
 // plantInRun plants in a copy of a recorded run, and judges it as lines or as a directory.
 func plantInRun(t *testing.T, c *chronicle, plant plant, seed uint64, before map[string]int) (bool, error) {
 	g := newGarden(c, seed%2 == 0, seed)
+	g.apart = true
 	p, ok := plant.do(g)
 	if !ok {
 		return false, nil

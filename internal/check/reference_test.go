@@ -12,8 +12,22 @@ import (
 // reference is a second judge of hand-written histories, slow and straight from the definitions in docs/guarantees.md:
 // all operations in memory, sets and loops, nothing kept from one question to the next.
 type reference struct {
-	head log.Header
-	ops  []log.Op
+	head     log.Header
+	ops      []log.Op
+	variants map[string][]variant // of anomalies that were found and do not always decide
+}
+
+func (r *reference) variant(anomaly string, v variant) {
+	r.variants[anomaly] = append(r.variants[anomaly], v)
+}
+
+// decides tells whether an anomaly that was found decides.
+func (r *reference) decides(anomaly string) bool {
+	variants, several := r.variants[anomaly]
+	if !several {
+		variants = []variant{plainly}
+	}
+	return slices.ContainsFunc(variants, func(v variant) bool { return decides(anomaly, v, r.head.Guarantee) })
 }
 
 type (
@@ -37,7 +51,7 @@ type (
 )
 
 func newReference(h *log.History) *reference {
-	r := &reference{head: h.Header}
+	r := &reference{head: h.Header, variants: map[string][]variant{}}
 	err := h.Each(func(op *log.Op) error {
 		c := *op
 		c.Records, c.Partitions, c.Offsets = slices.Clone(op.Records), slices.Clone(op.Partitions), slices.Clone(op.Offsets)
@@ -387,9 +401,12 @@ func (r *reference) passed(v log.Value, p int32) bool {
 func (r *reference) placements(f map[string]uint64) {
 	at := map[log.Value]map[spot]bool{}
 	for s, list := range r.assertions() {
-		values := map[log.Value]bool{}
+		values, read := map[log.Value]bool{}, map[log.Value]bool{}
 		for _, a := range list {
 			values[a.value] = true
+			if a.read {
+				read[a.value] = true
+			}
 			if at[a.value] == nil {
 				at[a.value] = map[spot]bool{}
 			}
@@ -397,6 +414,7 @@ func (r *reference) placements(f map[string]uint64) {
 		}
 		if len(values) > 1 {
 			f[inconsistentOffset]++
+			r.variant(inconsistentOffset, map[bool]variant{true: byReads, false: byAck}[len(read) > 1])
 		}
 	}
 	for v, spots := range at {
@@ -449,13 +467,16 @@ func (r *reference) group(op *log.Op) string {
 
 func (r *reference) positions(f map[string]uint64) {
 	all := r.assertions()
-	type state struct{ next, committed, txn map[int32]int64 }
+	type state struct {
+		next, committed, txn map[int32]int64
+		undone               map[int32]bool
+	}
 	clients := map[int32]*state{}
 	for i := range r.ops {
 		op := &r.ops[i]
 		s := clients[op.Client]
 		if s == nil {
-			s = &state{map[int32]int64{}, map[int32]int64{}, map[int32]int64{}}
+			s = &state{map[int32]int64{}, map[int32]int64{}, map[int32]int64{}, map[int32]bool{}}
 			clients[op.Client] = s
 		}
 		switch op.Kind {
@@ -476,13 +497,20 @@ func (r *reference) positions(f map[string]uint64) {
 					s.committed[o.Partition] = o.Offset
 				}
 			case log.Failed:
+				for p := range r.head.Partitions {
+					next, had := s.next[int32(p)]
+					to, has := s.committed[int32(p)]
+					if had != has || next != to {
+						s.undone[int32(p)] = true
+					}
+				}
 				s.next = maps.Clone(s.committed)
 			default:
 				clear(s.next)
 				clear(s.committed)
 			}
 		case log.Poll:
-			r.poll(f, all, op, s.next, s.txn)
+			r.poll(f, all, op, s.next, s.txn, s.undone)
 		}
 	}
 }
@@ -510,7 +538,7 @@ func (r *reference) offsetsOf(client int32, before int) func(func(log.PartitionO
 	}
 }
 
-func (r *reference) poll(f map[string]uint64, all map[spot][]assertion, op *log.Op, positions, txns map[int32]int64) {
+func (r *reference) poll(f map[string]uint64, all map[spot][]assertion, op *log.Op, positions, txns map[int32]int64, undone map[int32]bool) {
 	if len(op.Records) == 0 {
 		return
 	}
@@ -524,14 +552,19 @@ func (r *reference) poll(f map[string]uint64, all map[spot][]assertion, op *log.
 			f[map[bool]string{true: internalNonmonoPoll, false: nonmonotonicPoll}[inside]]++
 		}
 		if known && offset > next && !skip {
-			if r.anyStanding(all, op.Partition, next, offset) {
+			any, missed := r.leftOut(all, op, next, offset, k == 0 && undone[op.Partition])
+			if any {
 				skip = true
 				f[map[bool]string{true: internalPollSkip, false: pollSkip}[inside]]++
+				if !inside {
+					r.variant(pollSkip, map[bool]variant{true: unhandled, false: handled}[missed])
+				}
 			}
 		}
 		next, known, inside = offset+1, true, op.Txn != 0
 	}
 	positions[op.Partition], txns[op.Partition] = next, int64(op.Txn)
+	delete(undone, op.Partition)
 }
 
 // precommitted: a transaction of which a reader got a record before it can have been committed.
@@ -561,16 +594,39 @@ func (r *reference) precommitted(f map[string]uint64) {
 	f[precommittedRead] = uint64(len(early))
 }
 
-func (r *reference) anyStanding(all map[spot][]assertion, p int32, from, to int64) bool {
+// leftOut: whether any record is known to stand between two offsets, and whether the group has not got one of them.
+func (r *reference) leftOut(all map[spot][]assertion, op *log.Op, from, to int64, undone bool) (any, missed bool) {
 	for s := range all {
-		if s.p != p || s.offset < from || s.offset >= to {
+		if s.p != op.Partition || s.offset < from || s.offset >= to {
 			continue
 		}
-		if len(r.standing(all, s)) > 0 {
+		for _, v := range r.standing(all, s) {
+			any = true
+			missed = missed || !r.got(r.group(op), s, v, undone)
+		}
+	}
+	return any, missed
+}
+
+// got: the group has an effect on the value, or where it has none at all, one of its members polled the offset.
+func (r *reference) got(group string, s spot, v log.Value, undone bool) bool {
+	effects := false
+	for _, op := range r.of(log.Process) {
+		if r.group(op) != group {
+			continue
+		}
+		effects = true
+		outcome := op.Outcome
+		if k := (txnKey{op.Client, op.Txn}); op.Txn != 0 && outcome == log.OK && !r.provenTxn(k) {
+			outcome = r.txnOutcome(k)
+		}
+		if outcome != log.Failed && who(&op.Records[0]) == v {
 			return true
 		}
 	}
-	return false
+	return !effects && !undone && slices.ContainsFunc(r.sightings(log.Poll), func(other sighting) bool {
+		return other.spot == s && r.group(other.op) == group
+	})
 }
 
 // counting is a record whose place in the log counts for the order of sends.
@@ -668,7 +724,10 @@ func (r *reference) cycles(f map[string]uint64) {
 		}
 	}
 	f[g0] = uint64(len(written.parts()))
-	f[g1c] = uint64(len(read.parts()))
+	for range read.parts() {
+		f[g1c]++
+		r.variant(g1c, readOnly)
+	}
 	for _, part := range both.parts() {
 		woven, pure := false, false
 		for k := range read {
@@ -681,6 +740,7 @@ func (r *reference) cycles(f map[string]uint64) {
 		}
 		if woven && !pure {
 			f[g1c]++
+			r.variant(g1c, interleaved)
 		}
 	}
 }

@@ -39,6 +39,7 @@ type task struct {
 
 func (w *world) processors(inputs, outputs []int32) {
 	f := &flow{world: w, inputs: inputs, outputs: outputs, committed: map[int32]int64{}, eager: w.chance(50), inside: w.chance(40), effects: w.chance(30)}
+	w.stands["billing"] = f.committed
 	for i := range 1 + w.rng.IntN(3) {
 		p := &processor{flow: f, source: source{world: w, name: fmt.Sprintf("w%d", i), role: "processor", targets: outputs, transactional: true}}
 		f.list = append(f.list, p)

@@ -101,6 +101,7 @@ type member struct {
 
 func (w *world) group(name, prefix string, n int, targets []int32) {
 	g := &members{world: w, name: name, targets: targets, committed: map[int32]int64{}, eager: w.chance(50), grouped: w.chance(50)}
+	w.stands[name] = g.committed
 	g.effects = w.recorded || w.chance(85)
 	for i := range n {
 		m := &member{members: g, name: fmt.Sprintf("%s%d", prefix, i)}

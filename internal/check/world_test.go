@@ -21,10 +21,11 @@ type world struct {
 	actors   []actor
 	readers  []*reading
 	groups   []*members
-	free     map[int32]int64 // by client: when its last operation returned
-	recorded bool            // for a run directory: sessions may leave logs that end too early
-	drained  bool            // the clients come to an end
-	turn     *source         // whose it is
+	stands   map[string]map[int32]int64 // by group: what it has committed
+	free     map[int32]int64            // by client: when its last operation returned
+	recorded bool                       // for a run directory: sessions may leave logs that end too early
+	drained  bool                       // the clients come to an end
+	turn     *source                    // whose it is
 	faults   []rundir.Fault
 }
 
@@ -144,7 +145,7 @@ func (w *world) busy(client int32) bool { return w.free[client] > w.now }
 // birth draws a world: its topics, who is in it, and what may happen.
 func birth(seed uint64, recorded bool) *world {
 	w := &world{
-		rng: rand.New(rand.NewPCG(seed, 4)), free: map[int32]int64{}, recorded: recorded,
+		rng: rand.New(rand.NewPCG(seed, 4)), free: map[int32]int64{}, recorded: recorded, stands: map[string]map[int32]int64{},
 		hist: &chronicle{open: map[int32]bool{}, head: log.Header{Run: 7, Starts: map[int32]int64{}}},
 	}
 	w.hist.apart = w.chance(40)
@@ -266,8 +267,8 @@ func (w *world) live(steps int) *chronicle {
 // close writes down the ends and the final read, where there is one, and brings all in order.
 func (w *world) close() {
 	w.now = w.latest() + ms
-	final := w.recorded || w.chance(75)
-	if final {
+	w.positions()
+	if w.recorded || w.chance(75) {
 		w.finalRead()
 	} else {
 		w.readRest()
@@ -297,13 +298,32 @@ func (w *world) latest() int64 {
 	return last
 }
 
+// positions of the groups, as the cluster tells them when all is done.
+func (w *world) positions() {
+	for _, name := range slices.Sorted(keys(w.stands)) {
+		o := op(log.Ends)
+		o.Client, o.Group = w.scribe(), name
+		for _, p := range slices.Sorted(keys(w.stands[name])) {
+			o.Offsets = append(o.Offsets, log.PartitionOffset{Partition: p, Offset: w.stands[name][p]})
+		}
+		if len(o.Offsets) > 0 && w.chance(70) {
+			w.next(o)
+		}
+	}
+}
+
+// scribe writes down what no client saw: nobody, or in a run directory the final reader.
+func (w *world) scribe() int32 {
+	if w.recorded {
+		return w.hist.client("final", 1)
+	}
+	return log.Unknown
+}
+
 // finalRead reads all partitions, piece by piece and through each other, in one pass or two.
 func (w *world) finalRead() {
 	ends := op(log.Ends)
-	ends.Client = log.Unknown
-	if w.recorded {
-		ends.Client = w.hist.client("final", 1)
-	}
+	ends.Client = w.scribe()
 	for p, s := range w.parts {
 		ends.Offsets = append(ends.Offsets, log.PartitionOffset{Partition: int32(p), Offset: s.end()})
 	}
