@@ -80,7 +80,9 @@ client: {acks: all, transaction.timeout.ms: 1s}
 	if n := o.found("hanging-transaction"); n != 1 || !o.verdict.AsExpected {
 		t.Errorf("%d hanging transactions, reasons %q", n, o.verdict.Reasons)
 	}
-	if n := count(t, r.Dir, func(op *history.Op) bool { return op.Kind == history.FinalRead && op.Pass == 2 && op.Isolation == history.ReadUncommitted && len(op.Records) > 0 }); n == 0 {
+	if n := count(t, r.Dir, func(op *history.Op) bool {
+		return op.Kind == history.FinalRead && op.Pass == 2 && op.Isolation == history.ReadUncommitted && len(op.Records) > 0
+	}); n == 0 {
 		t.Error("the last pass does not show what stands behind it")
 	}
 }

@@ -91,17 +91,16 @@ type explainer struct {
 	faults  []faultStory
 	stories []*tale
 
-	hints   [1 << 10]uint64 // bits by value and by offset: whether the tables below may know it
-	values  map[history.Value][]*mention
-	places  map[place][]*mention
-	txns    map[txnName][]*mention
-	past    map[int32][]*mention
-	beyond  map[int32][]*mention
-	shared  map[int32][]*mention
-	has     map[holding]bool
-	finals  map[int32]*[2]finalTime
-	heard   uint64 // operations
-	reading bool   // somebody waits for polls that come further, or for moves
+	hints  [1 << 10]uint64 // bits by value and by offset: whether the tables below may know it
+	values map[history.Value][]*mention
+	places map[place][]*mention
+	txns   map[txnName][]*mention
+	past   map[int32][]*mention
+	beyond map[int32][]*mention
+	shared map[int32][]*mention
+	has    map[holding]bool
+	finals map[int32]*[2]finalTime
+	heard  uint64 // operations
 }
 
 type holding struct{ client, partition int32 }

@@ -103,14 +103,6 @@ func (g *group) moves(offsets []history.PartitionOffset) {
 	}
 }
 
-// position that the cluster told at the end, unknown: -1.
-func (g *group) position(p int32) int64 {
-	if p < 0 || int(p) >= len(g.stands) {
-		return history.Unknown
-	}
-	return g.stands[p]
-}
-
 func (g *group) polled(op *history.Op) {
 	if op.Partition < 0 || int(op.Partition) >= len(g.seen) {
 		return

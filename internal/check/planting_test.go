@@ -217,7 +217,6 @@ func (g *garden) edit(kinds []log.Kind, change func(o *log.Op, list []log.Record
 
 var (
 	inFinals = []log.Kind{log.FinalRead}
-	inPolls  = []log.Kind{log.Poll}
 	inReads  = []log.Kind{log.Poll, log.FinalRead}
 	effected = []log.Kind{log.Process}
 )

@@ -149,9 +149,6 @@ type place struct {
 	offset    int64
 }
 
-// part of a topic, without an offset.
-func (p place) part() place { return place{p.topic, p.partition, 0} }
-
 // topic is a topic's name, "" for one that is none of the run's.
 func (x *Exchange) topic(name string, id [16]byte) string {
 	if name == "" {
