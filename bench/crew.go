@@ -502,7 +502,7 @@ func (c *crew) Counters(role string, n int) map[string]uint64 {
 }
 
 // Send has the producers send n records in all, as even a share each as can be.
-func (c *crew) Send(ctx context.Context, n int) error {
+func (c *crew) Send(ctx context.Context, n int, open bool) error {
 	producers := c.running(roleProducer)
 	if len(producers) == 0 {
 		return errors.New("no producer runs")
@@ -512,7 +512,7 @@ func (c *crew) Send(ctx context.Context, n int) error {
 		if i < n%len(producers) {
 			share++
 		}
-		return m.ask(ctx, worker.Command{Do: worker.SendN, N: share})
+		return m.ask(ctx, worker.Command{Do: worker.SendN, N: share, Open: open})
 	})
 }
 

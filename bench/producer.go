@@ -174,7 +174,7 @@ func (p *producer) obeyOne(ctx context.Context, c worker.Command, tasks chan<- f
 		}
 	case worker.SendN:
 		tasks <- func() error {
-			err := p.burst(ctx, c.N)
+			err := p.burst(ctx, c.N, c.Open)
 			p.answer(c.ID, err)
 			return err
 		}
@@ -240,7 +240,8 @@ func (p *producer) flatOut(ctx context.Context, start, end int64) error {
 	return p.endTransaction(ctx)
 }
 
-func (p *producer) burst(ctx context.Context, n int) error {
+// burst sends n records at once, and ends a transaction that is not full by then unless it is to stay open.
+func (p *producer) burst(ctx context.Context, n int, open bool) error {
 	for range n {
 		if ctx.Err() != nil {
 			break
@@ -248,6 +249,9 @@ func (p *producer) burst(ctx context.Context, n int) error {
 		if err := p.one(ctx, p.clock.Now()); err != nil {
 			return err
 		}
+	}
+	if open {
+		return nil
 	}
 	return p.endTransaction(ctx)
 }

@@ -317,6 +317,21 @@ client: {acks: all}
 	})
 }
 
+func TestASendMayLeaveItsTransactionOpen(t *testing.T) {
+	eachDriver(t, func(t *testing.T, driver string) {
+		for send, want := range map[string]int{"{send: 2, open: true}": 2, "{send: 2}": 3} {
+			o := newTrial(t, driver, `
+load: {record: {size: 200}, transactions: {size: 4}}
+client: {acks: all}
+steps: [{send: 4}, `+send+`, {flush: true}, {send: 2}]
+`).complete(t)
+			if n := count(t, o.dir, kind(history.Txn, history.OK)); n != want {
+				t.Errorf("4 records, then %s, then 2: %d transactions of at most 4, want %d", send, n, want)
+			}
+		}
+	})
+}
+
 // TestAReaderOfUncommittedRecordsIsFoundOut is the twin of the test above.
 func TestAReaderOfUncommittedRecordsIsFoundOut(t *testing.T) {
 	eachDriver(t, func(t *testing.T, driver string) {

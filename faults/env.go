@@ -35,8 +35,8 @@ type Env struct {
 // Load is what a run's producers and consumers tell and can be told.
 type Load interface {
 	// Send has the producers send n records as fast as the client takes them, and returns when each was handed to
-	// the client, acknowledged or not.
-	Send(ctx context.Context, n int) error
+	// the client, acknowledged or not. A transaction that is not full then is ended, unless it is to stay open.
+	Send(ctx context.Context, n int, open bool) error
 	// Flush waits until each record sent has its acknowledgement or its error.
 	Flush(ctx context.Context) error
 	Sent() uint64

@@ -313,8 +313,10 @@ func (c crew) Counters(role string, n int) map[string]uint64 {
 // load is the fake as producers.
 type load struct{ *fake }
 
-func (l load) Send(ctx context.Context, n int) error {
-	l.note("send %d", n)
+func (l load) Send(ctx context.Context, n int, open bool) error {
+	if l.note("send %d", n); open {
+		l.note("open")
+	}
 	l.sent.Add(uint64(n))
 	l.acked.Add(uint64(n))
 	return nil

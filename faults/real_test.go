@@ -44,7 +44,7 @@ func (p *producing) take(a client.Ack) {
 	p.acked.Add(1)
 }
 
-func (p *producing) Send(_ context.Context, n int) error {
+func (p *producing) Send(_ context.Context, n int, _ bool) error {
 	for range n {
 		seq := p.sent.Add(1)
 		record := client.Record{Topic: p.topic, Partition: 0, Value: fmt.Appendf(nil, "value %d", seq)}

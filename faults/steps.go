@@ -41,7 +41,7 @@ func RunSteps(ctx context.Context, env Env, list []scenarios.Step, rng *rand.Ran
 func (r *runner) step(ctx context.Context, s scenarios.Step, rng *rand.Rand) error {
 	switch s.Do {
 	case "send":
-		return within(ctx, sendLimit, func(ctx context.Context) error { return r.env.Load.Send(ctx, s.N) })
+		return within(ctx, sendLimit, func(ctx context.Context) error { return r.env.Load.Send(ctx, s.N, s.Open) })
 	case "flush":
 		return within(ctx, s.Within, r.env.Load.Flush)
 	case "wait":

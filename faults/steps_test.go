@@ -17,6 +17,8 @@ func step(t *testing.T, do, arg string, more ...func(*scenarios.Step)) scenarios
 		s.When, s.Within = condition(t, arg), 10*time.Second
 	case "cut-acks", "refuse-produce", "restore":
 		s.Target = scenarios.Target{Kind: scenarios.TopicTarget, Topic: arg}
+	case "delay-end-txn":
+		s.Target, s.After = scenarios.Target{Kind: scenarios.TransactionalID, Name: arg}, 1
 	case "rolling-restart":
 		s.Target = scenarios.Target{Kind: scenarios.Brokers}
 	default:
@@ -98,6 +100,25 @@ func TestStepsOfWorkersAndFilters(t *testing.T) {
 	}
 	if len(got) != 2 || got[0].Name != "cut-acks" || got[1].Name != "kill" || !got[0].Bit || !got[1].Bit || got[0].Healed == nil || got[1].Healed == nil {
 		t.Errorf("records %+v", got)
+	}
+}
+
+func TestTheRecipeThatEndsTheNextTransaction(t *testing.T) {
+	f := newFake()
+	env := f.env()
+	env.Cluster = filtered{processes{f}}
+	leftOpen := func(s *scenarios.Step) { s.Open = true }
+	got, err := RunSteps(limited(t), env, []scenarios.Step{
+		step(t, "delay-end-txn", "bills-1", n(2)),
+		step(t, "send", "", n(4)),
+		step(t, "send", "", n(2), leftOpen),
+		step(t, "restore", "orders"),
+	}, dice(), nil)
+	if err != nil || len(got) != 1 || !got[0].Bit || got[0].Healed == nil {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if want := "journal [unfilter 0]; delay run-bills-1 1 2; send 4; send 2; open; unfilter; journal []"; f.done() != want {
+		t.Errorf("done: %s, want %s", f.done(), want)
 	}
 }
 

@@ -100,6 +100,11 @@ func (c *checker) sending() {
 	if (l.Txn.Abort > 0 || l.Txn.Every > 0) && l.Txn.Size == 0 {
 		c.say("load.transactions.abort", "add size: 10, the records of a transaction", "there are no transactions to abort")
 	}
+	for i, s := range c.s.Steps {
+		if s.Open && l.Txn.Size == 0 {
+			c.say(stepPath(i)+".open", "add load: {transactions: {size: 10}}", "there are no transactions to leave open")
+		}
+	}
 }
 
 func (c *checker) topicsFit() {

@@ -293,7 +293,9 @@ func (s Step) yaml() document {
 	var m document
 	switch s.Do {
 	case "send":
-		m.add(s.Do, s.N)
+		if m.add(s.Do, s.N); s.Open {
+			m.add("open", true)
+		}
 	case "wait":
 		m.add(s.Do, brief(s.For))
 	case "flush":

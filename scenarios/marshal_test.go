@@ -90,6 +90,7 @@ steps:
   - {restore: p-1}
   - {delay-end-txn: b-0}
   - {restore: b-0}
+  - {send: 3, open: true}
 thresholds: ['ack.p99 < 50ms', 'e2e.service.max <= 1.5s', 'throughput > 4900/s', 'throughput >= 10MiB/s', 'unavailable < 8s', 'lost <= 0']
 matrix: {client.linger.ms: [0, 5], 'topics[0].partitions': [3, 4], load.rate: ['1/s', max]}
 repeat: 3
@@ -163,6 +164,7 @@ func TestEverythingIsReadAsItIsMeant(t *testing.T) {
 		"topic":        s.Steps[22].Target == Target{Kind: TopicTarget, Topic: "orders"},
 		"late end":     s.Steps[43].Target == Target{Kind: TransactionalID, Name: "p-1"} && s.Steps[43].After == 2 && s.Steps[43].N == 3,
 		"restored id":  s.Steps[44].Target == Target{Kind: TransactionalID, Name: "p-1"},
+		"left open":    s.Steps[47].Open && s.Steps[47].N == 3,
 		"least late":   s.Steps[45].After == 1 && s.Steps[45].N == 0,
 		"name":         s.Steps[8].When.Name == "old" && s.Steps[8].When.Op == "!=",
 		"held":         s.Steps[28].When.Op == ">=" && s.Steps[28].When.Value == 1 && s.Steps[28].When.Target.Kind == ProcessorWorker,

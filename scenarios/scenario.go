@@ -173,6 +173,7 @@ type Step struct {
 	Target Target
 	N      int           // send, refuse-produce, cut-acks, delay-end-txn
 	After  int           // delay-end-txn: as for a fault
+	Open   bool          // send: a transaction that is not full stays open
 	For    time.Duration // wait
 	Within time.Duration // await: at most so long, default 30s
 	When   *Condition    // await, check

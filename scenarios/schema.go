@@ -300,6 +300,7 @@ func stepSchema() schema {
 		"as":     newName(),
 		"count":  whole("requests; left out: all", 1),
 		"after":  whole(afterAbout, 1),
+		"open":   truth("a transaction that is not full stays open; default false"),
 		"at":     oneOf("where a worker is held", Polled, Handled, BeforeOffsets),
 		"within": duration("at most so long; default 30s"),
 	}

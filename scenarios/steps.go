@@ -41,7 +41,7 @@ func verbs() []verb {
 		{"delay-end-txn", toTransactions, true, []string{"after", "count"}},
 		{"resume", toAnyone, false, nil}, {"start", toAnyone, false, nil}, {"restore", toTreated, false, nil},
 		{"hold", toWorkers, false, []string{"at"}}, {"release", toWorkers, false, nil},
-		{"send", toNothing, false, nil}, {"flush", toNothing, false, nil}, {"wait", toNothing, false, nil},
+		{"send", toNothing, false, []string{"open"}}, {"flush", toNothing, false, nil}, {"wait", toNothing, false, nil},
 		{"await", toNothing, false, []string{"within"}}, {"check", toNothing, false, nil},
 	}
 }
@@ -154,6 +154,7 @@ func (d *decoder) step(n *node, path string) Step {
 		"as":     d.alias(&s.As),
 		"count":  d.integer(&s.N, 1),
 		"after":  d.integer(&s.After, 1),
+		"open":   d.truth(&s.Open),
 		"at":     choice(d, &s.Point, Polled, Handled, BeforeOffsets),
 		"within": d.duration(&s.Within),
 	}

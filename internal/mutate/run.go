@@ -47,6 +47,10 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	tests, err := testsOf(s.dir)
+	if err != nil {
+		return err
+	}
 	binary, mutants, err := s.build(ctx, o.files, o.pkg, dir)
 	if err != nil {
 		return err
@@ -57,7 +61,7 @@ func run(ctx context.Context, o options) error {
 		}
 		return nil
 	}
-	r := &runner{options: o, binary: binary, dir: s.dir}
+	r := &runner{options: o, binary: binary, dir: s.dir, tests: tests}
 	return r.all(ctx, mutants)
 }
 
@@ -68,6 +72,7 @@ type runner struct {
 	mu          sync.Mutex
 	file        *os.File
 	results     map[string]result
+	tests       string // what they hash to
 }
 
 func (r *runner) all(ctx context.Context, mutants []mutant) error {
@@ -131,18 +136,17 @@ func (r *runner) open() error {
 	if err := lines.Err(); err != nil {
 		return err
 	}
-	tests, err := r.tests()
 	for name, one := range r.results {
-		if !one.Killed && one.Tests != tests {
+		if !one.Killed && one.Tests != r.tests {
 			delete(r.results, name)
 		}
 	}
-	return err
+	return nil
 }
 
-// tests is what the package's tests hash to.
-func (r *runner) tests() (string, error) {
-	files, err := filepath.Glob(filepath.Join(r.dir, "*_test.go"))
+// testsOf is what a package's tests hash to.
+func testsOf(dir string) (string, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
 	if err != nil {
 		return "", err
 	}
@@ -169,7 +173,7 @@ func (r *runner) one(ctx context.Context, m mutant) {
 	}
 	one := result{Name: m.Name, File: m.File, Line: m.Line, What: m.What, Killed: by != "", By: by, Seconds: time.Since(start).Seconds()}
 	if !one.Killed {
-		one.Tests, _ = r.tests()
+		one.Tests = r.tests
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

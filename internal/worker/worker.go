@@ -18,12 +18,13 @@ type Command struct {
 	At    int64  `json:"at,omitempty"`  // ns on the run's clock
 	End   int64  `json:"end,omitempty"` // likewise
 	Point string `json:"point,omitempty"`
+	Open  bool   `json:"open,omitempty"` // send: leave a transaction open that is not full
 }
 
 // What a Command can ask.
 const (
 	Begin   = "begin"   // send by the schedule from At until End
-	SendN   = "send"    // send N records as fast as the client takes them; answered when each was handed over
+	SendN   = "send"    // send N records as fast as the client takes them; answered when each was handed over, and transactions ended
 	Flush   = "flush"   // answered when each record sent has its end
 	Hold    = "hold"    // stop at Point when next there; answered once that is known
 	Release = "release" // go on
