@@ -304,6 +304,7 @@ func (r *run) hire(ctx context.Context, starter *proc.Starter) {
 			r.crew.add(roleProcessor, i, p.Process, spec).supervised = p.Restart
 		}
 	}
+	r.shelf = r.newShelf()
 	r.env = r.environment()
 }
 
@@ -453,6 +454,7 @@ func (r *run) environment() faults.Env {
 		Cluster: r.Cluster, Admin: r.Admin, Workers: r.crew, Load: r.crew, Topics: topics, Groups: groups,
 		AcksAll:  acksAll(r.s.Client),
 		Physical: r.physical, Group: r.physical, Transactional: r.transactional,
+		AtRest: r.shelf.atRest, GoesOn: r.shelf.goesOn,
 		Now: r.clock.Now, Note: r.note,
 		Fail: func(fault string, problem error) { r.problem("%s: %v", fault, problem) },
 		Save: func(undo []faults.Undo) error { return faults.SaveJournal(filepath.Join(r.Dir, rundir.UndoFile), undo) },

@@ -85,6 +85,7 @@ type run struct {
 	suffix string
 	header history.Header
 	crew   *crew
+	shelf  *shelf
 	env    faults.Env
 	begins sync.WaitGroup // producers' schedules
 	abort  func(error)    // ends the run because the machine or the cluster failed it
@@ -297,6 +298,9 @@ func (r *run) close(ctx context.Context, err error) (rundir.Meta, error) {
 		stage, err = rundir.Interrupted, context.Cause(ctx) // what broke on the way out broke because of it
 	case err != nil:
 		stage = rundir.Broken
+	}
+	if r.shelf != nil {
+		r.shelf.wait()
 	}
 	logs, unread := r.logs()
 	if unread != nil && err == nil {

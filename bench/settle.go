@@ -51,6 +51,7 @@ func (r *run) settle(ctx context.Context) error {
 	if err != nil {
 		return &ClusterError{fmt.Errorf("final read: %w", err)}
 	}
+	r.shelf.atEnd()
 	r.discardTopics(ctx)
 	return r.stopReaders(ctx)
 }

@@ -26,6 +26,11 @@ type Env struct {
 
 	AcksAll bool // an acknowledgement waits for all in-sync replicas
 
+	// AtRest is told of a node whose process has just been killed, stopped or paused: "dead" or "paused". What it has
+	// on disk does not change any more until GoesOn has returned. Both may be nil.
+	AtRest func(node int32, state string)
+	GoesOn func(node int32)
+
 	Now  func() int64                      // ns on the run's clock
 	Note func(format string, args ...any)  // progress, one line
 	Fail func(fault string, problem error) // a problem that makes the run inconclusive

@@ -32,12 +32,12 @@ func (h hands) kill(ctx context.Context, v victim) error {
 	if v.role != "" {
 		return h.env.Workers.Kill(v.role, int(v.n))
 	}
-	return h.node(func(p cluster.Process) error { return p.Kill(ctx, v.n) },
+	return h.node(func(p cluster.Process) error { return h.atRest(v, stateDead, p.Kill(ctx, v.n)) },
 		func(d cluster.Detacher) error { return d.Detach(ctx, v.n) })
 }
 
 func (h hands) stop(ctx context.Context, v victim) error {
-	return h.node(func(p cluster.Process) error { return p.Stop(ctx, v.n) },
+	return h.node(func(p cluster.Process) error { return h.atRest(v, stateDead, p.Stop(ctx, v.n)) },
 		func(d cluster.Detacher) error { return d.Detach(ctx, v.n) })
 }
 
@@ -45,22 +45,36 @@ func (h hands) pause(ctx context.Context, v victim) error {
 	if v.role != "" {
 		return h.env.Workers.Pause(v.role, int(v.n))
 	}
-	return h.node(func(p cluster.Process) error { return p.Pause(ctx, v.n) }, nil)
+	return h.node(func(p cluster.Process) error { return h.atRest(v, statePaused, p.Pause(ctx, v.n)) }, nil)
 }
 
 func (h hands) resume(ctx context.Context, v victim) error {
 	if v.role != "" {
 		return h.env.Workers.Resume(v.role, int(v.n))
 	}
-	return h.node(func(p cluster.Process) error { return p.Resume(ctx, v.n) }, nil)
+	return h.node(func(p cluster.Process) error { h.goesOn(v); return p.Resume(ctx, v.n) }, nil)
 }
 
 func (h hands) start(ctx context.Context, v victim) error {
 	if v.role != "" {
 		return h.env.Workers.Start(ctx, v.role, int(v.n))
 	}
-	return h.node(func(p cluster.Process) error { return p.Start(ctx, v.n) },
+	return h.node(func(p cluster.Process) error { h.goesOn(v); return p.Start(ctx, v.n) },
 		func(d cluster.Detacher) error { return d.Attach(ctx, v.n) })
+}
+
+// atRest passes on whether a node's process was brought to rest.
+func (h hands) atRest(v victim, state string, err error) error {
+	if err == nil && h.env.AtRest != nil {
+		h.env.AtRest(v.n, state)
+	}
+	return err
+}
+
+func (h hands) goesOn(v victim) {
+	if h.env.GoesOn != nil {
+		h.env.GoesOn(v.n)
+	}
 }
 
 // state of the victim, and its process id, 0 where there is none.

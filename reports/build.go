@@ -59,9 +59,9 @@ func counts(j check.Judgement) Counts {
 }
 
 func finding(f check.Finding, start int64) Finding {
-	out := Finding{Anomaly: f.Anomaly, Decides: f.Decides, Count: f.Count, Checked: f.Checked, Witnesses: []Witness{}}
+	out := Finding{Anomaly: f.Anomaly, Decides: f.Decides, Count: f.Count, Checked: f.Checked, Witnesses: []Witness{}, Brokers: orEmpty(f.Brokers)}
 	for _, w := range f.Witnesses {
-		witness := Witness{Partition: w.Partition, Offset: w.Offset, Value: w.Value, During: w.During, Detail: w.Detail, Operations: []Operation{}}
+		witness := Witness{Partition: w.Partition, Offset: w.Offset, Value: w.Value, During: w.During, Detail: w.Detail, Operations: []Operation{}, Brokers: orEmpty(w.Brokers)}
 		if w.At != nil {
 			witness.AtMs = ptrTo(toMs(*w.At - start))
 		}

@@ -125,6 +125,7 @@ type Finding struct {
 	Count     uint64    `json:"count"`
 	Checked   uint64    `json:"checked"`
 	Witnesses []Witness `json:"witnesses"`
+	Brokers   []string  `json:"brokers"` // of lost records: what the brokers' logs had of all of them
 }
 
 // Witness is one place where an anomaly can be looked up.
@@ -138,6 +139,7 @@ type Witness struct {
 
 	// The few operations that together are the contradiction: sends in order of their calls, anything else of its end.
 	Operations []Operation `json:"operations"`
+	Brokers    []string    `json:"brokers"` // of a lost record: what each broker's log had of it
 }
 
 // Operation is one line of what a witness tells.

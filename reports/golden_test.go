@@ -83,13 +83,16 @@ func followersPaused(t *testing.T) (*synthetic, check.Judgement) {
 			{Op: "fault", Call: ptr(2 * sec), At: ptr(2 * sec), Fault: ptr(0), Text: "pause brokers 2 and 3"},
 			{Op: "send", Client: "p0", Call: ptr(2500 * ms), At: ptr(2502 * ms), Text: "p0 sends p0/1/10 to orders/0", Result: "ok after 2ms, offset 10"},
 			{Op: "final-read", Text: "final read, pass 1", Result: "p0/1/10 is not there, the log ends at 10"},
-		}}
+		},
+		Brokers: []string{"broker 1 had it at offset 10 (epoch 0) when it was down, at 2.000s, until it truncated orders/0 to offset 10 at 6.200s",
+			"brokers 2 and 3 never had it"}}
 	return s, check.Judgement{
 		Guarantee: "at-least-once", Expected: "violated", Verdict: check.Violated, AsExpected: true, Scope: scope,
 		Reasons: []string{"lost-write decides against at-least-once"},
 		Counts:  check.Counts{Sent: 1010, Acked: 1010, Read: 10, Lost: 1000},
 		Findings: []check.Finding{
-			{Anomaly: "lost-write", Decides: true, Count: 1000, Checked: 1010, Witnesses: []check.Witness{lost, lost, lost, lost, lost}},
+			{Anomaly: "lost-write", Decides: true, Count: 1000, Checked: 1010, Witnesses: []check.Witness{lost, lost, lost, lost, lost},
+				Brokers: []string{"broker 1 had 1000 of the lost records when it was down, at 2.000s, and 0 at the end", "brokers 2 and 3 had none of them whenever looked into"}},
 			{Anomaly: "nonmonotonic-poll", Count: 2, Checked: 10, Witnesses: []check.Witness{{Value: "p0/1/3"}}},
 		},
 		Faults: []check.FaultJudgement{

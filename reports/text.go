@@ -408,6 +408,7 @@ func (p *page) findings(all []Finding) {
 		}
 		p.line("  ", fmt.Sprintf("%s: %s of %s checked (%s)", f.Anomaly, humanize.Comma(int64(f.Count)), humanize.Comma(int64(f.Checked)), weight))
 		if f.Decides {
+			p.labelled("      ", "brokers", f.Brokers...)
 			p.witnesses(f.Witnesses)
 		}
 	}
@@ -419,6 +420,7 @@ func (p *page) witnesses(all []Witness) {
 	for _, w := range all[:min(shown, len(all))] {
 		p.line("      ", w.place())
 		p.timeline("        ", w.Operations)
+		p.labelled("        ", "brokers", w.Brokers...)
 	}
 	if len(all) > shown {
 		p.line("      ", fmt.Sprintf("… %d more witnesses are in the result document (--json)", len(all)-shown))

@@ -18,6 +18,7 @@ type run struct {
 	recorded  bool
 	guarantee string
 	meta      rundir.Meta
+	dir       string // the run directory
 	windows   []window
 
 	group         string

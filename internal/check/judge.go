@@ -27,6 +27,7 @@ func Dir(dir string) (Judgement, error) {
 		return unreadable(meta, why), nil
 	}
 	r := recordedRun(meta, h)
+	r.dir = dir
 	r.compare(dir, h)
 	return judge(h, r), nil
 }
@@ -55,6 +56,7 @@ func (j *Judgement) nameFaults(meta rundir.Meta) {
 		of := &j.Faults[i]
 		of.Name, of.Target, of.From, of.To = f.Name, f.Target, w.from, w.to
 		of.Healed, of.Bit, of.Evidence = f.Healed != nil, &f.Bit, f.Evidence
+		of.Protection = distinctOf(slices.Concat(f.Protection, of.Protection))
 	}
 }
 
@@ -99,6 +101,7 @@ func judge(h *history.History, r run) Judgement {
 	}
 	j := t.sum()
 	t.explain(&j)
+	t.crossCheck(&j)
 	return j
 }
 
@@ -314,7 +317,7 @@ func (t *trial) findings() ([]Finding, []string) {
 func merge(list []Finding, t tally, against bool) []Finding {
 	i := slices.IndexFunc(list, func(f Finding) bool { return f.Anomaly == t.anomaly })
 	if i < 0 {
-		return append(list, Finding{t.anomaly, against, t.count, t.checked, t.witnesses})
+		return append(list, Finding{Anomaly: t.anomaly, Decides: against, Count: t.count, Checked: t.checked, Witnesses: t.witnesses})
 	}
 	f := &list[i]
 	f.Count += t.count

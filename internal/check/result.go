@@ -64,6 +64,7 @@ type Finding struct {
 	Count     uint64 // instances: a lost value, a duplicated value, an offset in conflict, a pair of polls
 	Checked   uint64 // among how many it was looked for
 	Witnesses []Witness
+	Brokers   []string // of lost records: what the brokers' logs had of all of them, a line each
 }
 
 // Witness is one place where an anomaly can be looked up.
@@ -78,6 +79,7 @@ type Witness struct {
 	// Operations that together are the contradiction, in order of time: a send stands where it was made, anything else
 	// where it was done.
 	Operations []Operation
+	Brokers    []string // of a lost record: what each broker's log had of it, a line each
 
 	about about
 }

@@ -315,7 +315,12 @@ func (e *explainer) meanwhile(s *tale, scenes []Operation) []Operation {
 	}
 	var list []Operation
 	for _, i := range told {
-		list = append(list, e.faultScenes(s, i)...)
+		for _, o := range e.faultScenes(s, i) {
+			again := func(other Operation) bool { return o.Op == "evidence" && other.Text == o.Text && *other.At == *o.At }
+			if !slices.ContainsFunc(list, again) { // one change may be evidence of two faults
+				list = append(list, o)
+			}
+		}
 	}
 	if more > 0 {
 		list = append(list, Operation{Op: opWord(history.Fault), Text: fmt.Sprintf("%d more faults meanwhile", more)})

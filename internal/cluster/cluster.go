@@ -98,6 +98,15 @@ type Limited interface{ Cannot() []string }
 // past them: the addresses that these listeners advertise are the brokers' own.
 type Direct interface{ Direct() []string }
 
+// Logs is the ability to look into what brokers have on disk.
+type Logs interface {
+	// LogDir is the folder of a broker's logs: one folder a partition, called topic-number, with its segments.
+	LogDir(broker int32) (string, error)
+	// ServerLog is the file of what a broker says about itself, each line with its wall clock time in square brackets
+	// first: [2006-01-02 15:04:05,000].
+	ServerLog(broker int32) (string, error)
+}
+
 // Made is implemented by clusters that kbench started, and tells with what: the settings every node was given, by
 // Kafka's names, and the flags of a broker's JVM.
 type Made interface {

@@ -8,6 +8,7 @@ const (
 	ScenarioFile = "scenario.yaml" // the cell that ran, resolved, as a scenario file that runs again
 	HistoryDir   = "history"       // one log a session: p0.1.log, c0.1.log, final.1.log, …
 	ClusterDir   = "cluster"       // configuration and logs of the nodes
+	BrokersDir   = "brokers"       // what brokers had on disk of the run's topics, one log a look: broker-1.1.log, …
 	ResultFile   = "result.json"   // the result document; derived, may be made again
 	UndoFile     = "undo.json"     // faults not healed yet; gone when all are
 )
@@ -54,6 +55,8 @@ type Meta struct {
 	Workers    []Worker          `json:"workers"`
 	Judged     Judged            `json:"judged"`
 	FinalRead  FinalRead         `json:"final_read"`
+	Looks      []Look            `json:"looks,omitempty"`       // into the brokers' logs, where the cluster allows it
+	Truncated  []Truncation      `json:"truncations,omitempty"` // of the run's partitions, as the brokers told
 	Thresholds []string          `json:"thresholds,omitempty"`
 	Counters   map[string]uint64 `json:"counters,omitempty"` // of all producers, summed: client.Counters
 	Warnings   []string          `json:"warnings,omitempty"`
@@ -153,6 +156,35 @@ type Fault struct {
 	Partitions []string `json:"partitions,omitempty"`
 	Error      string   `json:"error,omitempty"`
 	Drawn      bool     `json:"drawn,omitempty"` // one of a random series
+}
+
+// Look is one look into a broker's logs on disk: when it was brought to rest, and after the final read. What was there lies in
+// the log, below brokers, in the form of a history: for each partition final-read operations.
+type Look struct {
+	Broker     int32             `json:"broker"`
+	Number     int               `json:"number"` // of this broker, from 1
+	At         int64             `json:"at_ns"`
+	TookMs     float64           `json:"took_ms"`
+	State      string            `json:"state"` // of its process: dead, paused, running
+	AfterAll   bool              `json:"after_all,omitempty"`
+	ToldAll    bool              `json:"told_all,omitempty"` // after all: what it said was read, and every truncation since the run began is among Meta.Truncated
+	Partitions map[string]Extent `json:"partitions"`         // logical; those that it has a replica of
+	Log        LogFile           `json:"log"`
+	Problems   []string          `json:"problems,omitempty"`
+}
+
+// Extent of a partition that a look covers, in offsets.
+type Extent struct {
+	From int64 `json:"from"` // the first that was looked at: of a long log only the newest part is
+	End  int64 `json:"end"`  // the one after the last
+}
+
+// Truncation of a replica.
+type Truncation struct {
+	Broker    int32  `json:"broker"`
+	Partition string `json:"partition"` // logical
+	Offset    int64  `json:"offset"`    // what was at this one or behind it is gone
+	At        int64  `json:"at_ns"`
 }
 
 // Worker is one session of one client. Its log is history/<Name>.<Session>.log.

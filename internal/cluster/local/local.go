@@ -37,6 +37,7 @@ var (
 	_ cluster.Process = (*Cluster)(nil)
 	_ cluster.Made    = (*Cluster)(nil)
 	_ cluster.Direct  = (*Cluster)(nil)
+	_ cluster.Logs    = (*Cluster)(nil)
 )
 
 // Start brings a cluster up and returns once it is healthy: a *Cluster, or with Options.ProxyClients a *Proxied. Both
@@ -121,7 +122,7 @@ func (c *Cluster) makeNodes(k kit) error {
 	for id := range c.addrs {
 		name := nodeName(id)
 		home := filepath.Join(c.data.path, name)
-		logDir, scratch := filepath.Join(home, "log"), filepath.Join(home, "tmp")
+		logDir, scratch := c.logDir(id), filepath.Join(home, "tmp")
 		config := filepath.Join(o.Dir, name+".properties")
 		err := errors.Join(
 			format(logDir, clusterID, id, k.checkpoint),
@@ -254,6 +255,25 @@ func (c *Cluster) Start(_ context.Context, id int32) error {
 		return err
 	}
 	return n.start()
+}
+
+func (c *Cluster) logDir(id int32) string { return filepath.Join(c.data.path, nodeName(id), "log") }
+
+// LogDir of a broker: see cluster.Logs.
+func (c *Cluster) LogDir(id int32) (string, error) {
+	if _, err := c.node(id); err != nil {
+		return "", err
+	}
+	return c.logDir(id), nil
+}
+
+// ServerLog of a broker: see cluster.Logs.
+func (c *Cluster) ServerLog(id int32) (string, error) {
+	n, err := c.node(id)
+	if err != nil {
+		return "", err
+	}
+	return n.logFile, nil
 }
 
 // State of a node's process, read from /proc now.
