@@ -281,6 +281,8 @@ func stories() []story {
 			poll("1b 2c", in("t1")), closing("t1", "failed", by("c0")), poll("0a 1b 2c")), Unjudged},
 		{"polled far ahead, and all of it again after an abort", "", after(three, assign(0), position(1), poll("1b"), poll("2c"), closing("t1", "failed", by("c0")), poll("1b 2c"), poll("0a", by("c1"))), Unjudged},
 		{"polled far ahead, and on from there after an abort", "poll-skip", after(three, assign(0), position(1), poll("1b"), closing("t1", "failed", by("c0")), poll("2c"), final(0, 3, "0a 1b 2c")), Violated},
+		{"polled far ahead, and again from where the aborted transaction began", "", after(three, assign(0), poll("0a"), position(0), poll("1b", in("t1")), closing("t1", "failed", by("c0")), poll("1b 2c")), Unjudged},
+		{"polled far ahead, and on from behind where the aborted transaction began", "poll-skip", after(three, assign(0), poll("0a"), position(0), poll("1b", in("t1")), closing("t1", "failed", by("c0")), poll("2c")), Violated},
 		{"polled ahead of what is committed, again and again", "", after(three, assign(0), poll("0a"), poll("1b"), position(1), poll("2c"), position(3)), Unjudged},
 		{"what an aborted transaction committed is no place to go on from", "poll-skip", after(three, assign(0), position(1), poll("1b"), position(2, in("t1")), closing("t1", "failed", by("c0")), poll("2c"), poll("0a", by("c1"))), Violated},
 		{"what an aborted transaction committed does not count", "", after(three, assign(0), position(1), poll("1b"), position(2, in("t1")), closing("t1", "failed", by("c0")), poll("1b 2c"), poll("0a", by("c1"))), Unjudged},

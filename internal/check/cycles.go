@@ -136,15 +136,12 @@ func (c *cycles) tell(t *tally, p parts, f fan, with among, known []uint32) {
 // show a cycle: its transactions, and the record by which each comes before the next.
 func (c *cycles) show(cycle []uint32) Witness {
 	g := c.graph
-	var b strings.Builder
+	var steps []string
 	at := int64(math.MinInt64)
 	var more about
-	for k, i := range cycle {
+	for _, i := range cycle {
 		e := &g.edges[i]
-		if k == 0 {
-			b.WriteString(c.txnName(e.from))
-		}
-		b.WriteString(c.before(e))
+		steps = append(steps, c.before(e))
 		to := c.writers.txns[e.to]
 		at = max(at, to.ended)
 		more.txns = append(more.txns, to.name)
@@ -155,16 +152,16 @@ func (c *cycles) show(cycle []uint32) Witness {
 		at = history.Unknown
 	}
 	e := &g.edges[cycle[0]]
-	return c.witness(e.partition, e.offset, c.value(e.place), at, at, "%s", b.String()).also(more)
+	return c.witness(e.partition, e.offset, c.value(e.place), at, at, "%s", strings.Join(steps, "; ")).also(more)
 }
 
 // before says why one transaction came before another.
 func (c *cycles) before(e *edge) string {
 	record := fmt.Sprintf("%s (%s at offset %d)", c.name(c.value(e.place)), c.h.Header.PartitionName(e.partition), e.offset)
 	if e.read {
-		return fmt.Sprintf(" sent %s, which was read in %s, which", record, c.txnName(e.to))
+		return fmt.Sprintf("%s read %s of %s", c.txnName(e.to), record, c.txnName(e.from))
 	}
-	return fmt.Sprintf(" sent what stands before %s of %s, which", record, c.txnName(e.to))
+	return fmt.Sprintf("a record of %s stands before %s of %s", c.txnName(e.from), record, c.txnName(e.to))
 }
 
 func (c *cycles) txnName(n uint32) string {

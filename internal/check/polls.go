@@ -23,7 +23,9 @@ type polls struct {
 // reader is one client's position on all partitions.
 type reader struct {
 	next      []int64 // by partition: the offset that should come next, unknown: -1
+	most      []int64 // by partition: the latest that may come next; beyond next only after an abort
 	txn       []uint64
+	began     []int64 // by partition: the first offset that it polled in that transaction
 	undone    []bool  // by partition: what it had polled ahead was undone by an abort
 	committed []int64 // the position to which it rewinds after an aborted transaction, unknown: -1
 	pending   []history.PartitionOffset
@@ -45,7 +47,7 @@ func (c *polls) add(v *view) {
 	r := c.readers[v.Client]
 	if r == nil {
 		n := len(c.parts)
-		r = &reader{next: unknowns(n), txn: make([]uint64, n), undone: make([]bool, n), committed: unknowns(n)}
+		r = &reader{next: unknowns(n), most: unknowns(n), txn: make([]uint64, n), began: unknowns(n), undone: make([]bool, n), committed: unknowns(n)}
 		c.readers[v.Client] = r
 	}
 	switch v.Kind {
@@ -67,7 +69,7 @@ func (c *polls) add(v *view) {
 		}
 		r.commit(v.Offsets)
 	case history.Txn:
-		r.end(v.Outcome)
+		r.end(v.Outcome, v.Txn)
 	}
 }
 
@@ -96,17 +98,20 @@ func (r *reader) commit(offsets []history.PartitionOffset) {
 	}
 }
 
-// end of a transaction: after one that failed the client reads again from what it last committed, after one whose
-// outcome is open nobody knows from where.
-func (r *reader) end(outcome history.Outcome) {
+// end of a transaction: after one that failed the client reads again from what it last committed, or at the latest from
+// where the transaction began to read; after one whose outcome is open nobody knows from where.
+func (r *reader) end(outcome history.Outcome, txn uint64) {
 	switch outcome {
 	case history.OK:
 		r.commit(r.pending)
 	case history.Failed:
-		for p := range r.next {
-			r.undone[p] = r.undone[p] || r.next[p] != r.committed[p]
+		for p, to := range r.committed {
+			r.undone[p] = r.undone[p] || r.next[p] != to
+			r.next[p], r.most[p] = to, to
+			if to >= 0 && r.txn[p] == txn {
+				r.most[p] = max(to, r.began[p])
+			}
 		}
-		copy(r.next, r.committed)
 	default:
 		copy(r.next, unknowns(len(r.next)))
 		copy(r.committed, unknowns(len(r.committed)))
@@ -118,7 +123,10 @@ func (c *polls) poll(r *reader, v *view) {
 	if v.Partition < 0 || int(v.Partition) >= len(r.next) || len(v.Records) == 0 {
 		return
 	}
-	next := r.next[v.Partition]
+	next, most := r.next[v.Partition], r.most[v.Partition]
+	if v.Txn != r.txn[v.Partition] {
+		r.began[v.Partition] = v.Records[0].Offset
+	}
 	inside := v.Txn != 0 && r.txn[v.Partition] == v.Txn
 	back, skip := false, false
 	for k := range v.Records {
@@ -129,15 +137,15 @@ func (c *polls) poll(r *reader, v *view) {
 			case offset < next && !back:
 				back = true
 				c.wentBack(v, k, next, inside)
-			case offset > next && !skip:
-				skip = c.leftOut(v, next, offset, inside, k == 0 && r.undone[v.Partition])
+			case offset > most && !skip:
+				skip = c.leftOut(v, most, offset, inside, k == 0 && r.undone[v.Partition])
 			}
 		}
-		next = offset + 1
+		next, most = offset+1, offset+1
 		inside = v.Txn != 0
 		c.tooEarly(v, k)
 	}
-	r.next[v.Partition], r.txn[v.Partition], r.undone[v.Partition] = next, v.Txn, false
+	r.next[v.Partition], r.most[v.Partition], r.txn[v.Partition], r.undone[v.Partition] = next, most, v.Txn, false
 }
 
 // moved are the polls by which a client came from one offset to another.

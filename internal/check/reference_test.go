@@ -468,15 +468,15 @@ func (r *reference) group(op *log.Op) string {
 func (r *reference) positions(f map[string]uint64) {
 	all := r.assertions()
 	type state struct {
-		next, committed, txn map[int32]int64
-		undone               map[int32]bool
+		next, most, committed, txn, began map[int32]int64
+		undone                            map[int32]bool
 	}
 	clients := map[int32]*state{}
 	for i := range r.ops {
 		op := &r.ops[i]
 		s := clients[op.Client]
 		if s == nil {
-			s = &state{map[int32]int64{}, map[int32]int64{}, map[int32]int64{}, map[int32]bool{}}
+			s = &state{map[int32]int64{}, map[int32]int64{}, map[int32]int64{}, map[int32]int64{}, map[int32]int64{}, map[int32]bool{}}
 			clients[op.Client] = s
 		}
 		switch op.Kind {
@@ -504,13 +504,21 @@ func (r *reference) positions(f map[string]uint64) {
 						s.undone[int32(p)] = true
 					}
 				}
-				s.next = maps.Clone(s.committed)
+				s.next, s.most = maps.Clone(s.committed), maps.Clone(s.committed)
+				for p := range s.most {
+					if first, any := s.began[p]; any && s.txn[p] == int64(op.Txn) {
+						s.most[p] = max(s.most[p], first)
+					}
+				}
 			default:
 				clear(s.next)
 				clear(s.committed)
 			}
 		case log.Poll:
-			r.poll(f, all, op, s.next, s.txn, s.undone)
+			if n := len(op.Records); n > 0 && s.txn[op.Partition] != int64(op.Txn) {
+				s.began[op.Partition] = op.Records[0].Offset
+			}
+			r.poll(f, all, op, s.next, s.most, s.txn, s.undone)
 		}
 	}
 }
@@ -538,11 +546,12 @@ func (r *reference) offsetsOf(client int32, before int) func(func(log.PartitionO
 	}
 }
 
-func (r *reference) poll(f map[string]uint64, all map[spot][]assertion, op *log.Op, positions, txns map[int32]int64, undone map[int32]bool) {
+func (r *reference) poll(f map[string]uint64, all map[spot][]assertion, op *log.Op, positions, latest, txns map[int32]int64, undone map[int32]bool) {
 	if len(op.Records) == 0 {
 		return
 	}
 	next, known := positions[op.Partition]
+	most := latest[op.Partition]
 	inside := op.Txn != 0 && txns[op.Partition] == int64(op.Txn)
 	back, skip := false, false
 	for k := range op.Records {
@@ -551,8 +560,8 @@ func (r *reference) poll(f map[string]uint64, all map[spot][]assertion, op *log.
 			back = true
 			f[map[bool]string{true: internalNonmonoPoll, false: nonmonotonicPoll}[inside]]++
 		}
-		if known && offset > next && !skip {
-			any, missed := r.leftOut(all, op, next, offset, k == 0 && undone[op.Partition])
+		if known && offset > most && !skip {
+			any, missed := r.leftOut(all, op, most, offset, k == 0 && undone[op.Partition])
 			if any {
 				skip = true
 				f[map[bool]string{true: internalPollSkip, false: pollSkip}[inside]]++
@@ -561,9 +570,9 @@ func (r *reference) poll(f map[string]uint64, all map[spot][]assertion, op *log.
 				}
 			}
 		}
-		next, known, inside = offset+1, true, op.Txn != 0
+		next, most, known, inside = offset+1, offset+1, true, op.Txn != 0
 	}
-	positions[op.Partition], txns[op.Partition] = next, int64(op.Txn)
+	positions[op.Partition], latest[op.Partition], txns[op.Partition] = next, most, int64(op.Txn)
 	delete(undone, op.Partition)
 }
 
