@@ -21,9 +21,6 @@ type Lie struct {
 	told uint64
 }
 
-// Honest is no lie.
-func Honest() *Lie { return &Lie{} }
-
 // Together is several lies at once; the first counts what was told.
 func Together(first *Lie, more ...*Lie) *Lie {
 	both := &Lie{}
@@ -46,6 +43,30 @@ func Together(first *Lie, more ...*Lie) *Lie {
 	}
 	return both
 }
+
+// ShownTo keeps a lie's answers to fetches from everybody else.
+func ShownTo(who func(client string) bool, l *Lie) *Lie {
+	some := &Lie{}
+	some.Request = func(x *Exchange) {
+		if l.Request != nil {
+			l.Request(x)
+		}
+		some.told = l.told
+	}
+	some.Answer = func(x *Exchange) {
+		if _, fetch := x.Answer.(*kmsg.FetchResponse); l.Answer != nil && (!fetch || who(x.Client)) {
+			l.Answer(x)
+		}
+		some.told = l.told
+	}
+	return some
+}
+
+// IsJudge tells the final reader's client from those of the run by its client.id, IsClient the other way round.
+func IsJudge(client string) bool { return !IsClient(client) }
+
+// IsClient is the opposite of IsJudge.
+func IsClient(client string) bool { return strings.HasPrefix(client, "kbench-") }
 
 // Exchange is a request and its answer.
 type Exchange struct {
@@ -281,8 +302,8 @@ func (x *Exchange) end(at place) int64 {
 	return answer.(*kmsg.ListOffsetsResponse).Topics[0].Partitions[0].Offset
 }
 
-// store has the broker append batches that no client sent; at names where, by the request in hand.
-func (x *Exchange) store(at place, batches ...*batch) {
+// store has the broker append batches that no client sent, to a partition of the request in hand, and gives their offset.
+func (x *Exchange) store(at place, batches ...*batch) (base int64) {
 	own := *x.Request.(*kmsg.ProduceRequest)
 	own.Acks, own.TransactionID, own.Topics = -1, nil, nil
 	for _, t := range x.Request.(*kmsg.ProduceRequest).Topics {
@@ -296,13 +317,13 @@ func (x *Exchange) store(at place, batches ...*batch) {
 	answer, err := x.Ask(&own)
 	if err != nil {
 		x.conn.problem("append to %s/%d: %w", at.topic, at.partition, err)
-		return
+		return -1
 	}
-	for _, t := range answer.(*kmsg.ProduceResponse).Topics {
-		if err := kerr.ErrorForCode(t.Partitions[0].ErrorCode); err != nil {
-			x.conn.problem("append to %s/%d: %w", at.topic, at.partition, err)
-		}
+	stored := &answer.(*kmsg.ProduceResponse).Topics[0].Partitions[0]
+	if err := kerr.ErrorForCode(stored.ErrorCode); err != nil {
+		x.conn.problem("append to %s/%d: %w", at.topic, at.partition, err)
 	}
+	return stored.BaseOffset
 }
 
 // batches takes records apart; what cannot be is a problem, and nothing.

@@ -106,6 +106,46 @@ func Fork() *Lie {
 	return l
 }
 
+// Swap shows two neighbours in the log in the wrong order.
+func Swap() *Lie {
+	l, chosen := &Lie{}, place{}
+	l.Answer = func(x *Exchange) {
+		x.edit(func(at place, _ *kmsg.FetchResponseTopicPartition, batches []*batch) (changed bool) {
+			for _, b := range batches {
+				for i := range max(0, len(b.records)-1) {
+					at.offset = b.offset(i)
+					if chosen.topic == "" && at.offset >= settled {
+						chosen = at
+						l.told++
+					}
+					if at == chosen {
+						b.records[i].Value, b.records[i+1].Value = b.records[i+1].Value, b.records[i].Value
+						changed = true
+					}
+				}
+			}
+			return changed
+		})
+	}
+	return l
+}
+
+// Repeat answers a fetch with what it answered to an earlier one of the partition: a stale leader, or a mistaken cache.
+func Repeat() *Lie {
+	l, before := &Lie{}, map[place][]byte{}
+	l.Answer = func(x *Exchange) {
+		x.fetched(func(at place, p *kmsg.FetchResponseTopicPartition) {
+			if old := before[at]; old != nil && l.told < 3 {
+				p.RecordBatches = old
+				l.told++
+			} else if len(p.RecordBatches) > 0 && old == nil {
+				before[at] = bytes.Clone(p.RecordBatches)
+			}
+		})
+	}
+	return l
+}
+
 // Regress gives the records of one batch an older leader epoch than those before it have.
 func Regress() *Lie {
 	l, chosen := &Lie{}, place{}

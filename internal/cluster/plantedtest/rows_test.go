@@ -69,14 +69,20 @@ func slow(source string) string {
 }
 
 // impatient does not wait long for what will not come.
-func impatient(source string) string { return strings.Replace(source, "drain: 20s", "drain: 2s", 1) }
+func impatient(source string) string { return strings.Replace(source, "drain: 20s", "drain: 4s", 1) }
+
+// shownTo has only some hear what the broker says of records, though it hears them all.
+func shownTo(who func(string) bool, lie func() *Lie) func() *Lie {
+	return func() *Lie { return ShownTo(who, lie()) }
+}
 
 // row is one misbehaviour, and what the judge has to find of it.
 type row struct {
 	broker string // what it does
 	to     audience
 	source string
-	lie    func() *Lie
+	lie    func() *Lie // nil: it tells the truth
+	by     audience    // who goes by the lying broker, where those are more than hear the lie
 
 	found   string   // by its label in the decision table; "": nothing
 	counts  counting // how many instances of it
@@ -109,12 +115,14 @@ func unordered(lie func() *Lie) func() *Lie {
 func rows() []row {
 	with := func(names ...string) []string { return names }
 	return []row{
-		{broker: "is honest", to: toAll, source: load, lie: Honest},
-		{broker: "is honest to a group", to: toAll, source: group, lie: Honest},
-		{broker: "is honest about transactions", to: toAll, source: transactions, lie: Honest},
-		{broker: "is honest to a processor", to: toAll, source: processing, lie: Honest},
+		{broker: "is honest", to: toAll, source: load},
+		{broker: "is honest to a group", to: toAll, source: group},
+		{broker: "is honest about transactions", to: toAll, source: transactions},
+		{broker: "is honest to a processor", to: toAll, source: processing},
 		{broker: "does not look at sequence numbers", to: toAll, source: load, lie: IgnoreSequences},
 
+		{broker: "answers with records that it had given before", to: toClients, source: group, lie: Repeat},
+		{broker: "stores a batch and does not answer", to: toAll, source: once, lie: Fail},
 		{broker: "refuses a batch of several under way", to: toAll, source: pipelined(once), lie: func() *Lie { return Refuse(tooLarge) }},
 
 		{broker: "acknowledges a batch and does not store it", to: toAll, source: load, lie: unordered(Swallow), found: "lost-write", with: with(byAck)},
@@ -131,18 +139,26 @@ func rows() []row {
 		{broker: "acknowledges a batch far beyond the end", to: toAll, source: load, lie: func() *Lie { return Misplace(1 << 20) }, found: "duplicate"},
 		{broker: "does not answer, shows the batch to consumers and forgets it", to: toAll, source: once, lie: Vanish, found: "lost-write", with: with("offset-hole")},
 
+		{broker: "gives an offset to no record", to: toAll, source: load, lie: Waste, found: "offset-hole"},
 		{broker: "leaves out three records", to: toAll, source: load, lie: hide, found: "offset-hole", with: with("lost-write")},
 		{broker: "leaves out three records", to: toJudge, source: group, lie: hide, found: "lost-write", with: with("offset-hole")},
 		{broker: "leaves out three records", to: toClients, source: group, lie: hide, found: "unprocessed", with: with(skipped)},
 		{broker: "leaves out a record", to: toClients, source: group, lie: func() *Lie { return Hide(1) }, found: skipped, with: with("unprocessed")},
 		{broker: "shows the batch that it acknowledged instead of the one in the log", to: toClients, source: group, lie: unordered(Fork), found: byReads, with: with("lost-write", "unprocessed")},
 		{broker: "shows the batch that it acknowledged instead of the one in the log", to: toAll, source: group, lie: unordered(Fork), found: "lost-write", with: with(byAck)},
+		{broker: "shows the batch that it acknowledged instead of the one in the log", to: toJudge, by: toAll, source: group, lie: shownTo(IsJudge, unordered(Fork)), found: byReads,
+			with: with("lost-write", "unprocessed")},
+		{broker: "shows two records in the wrong order", to: toAll, source: load, lie: Swap, found: "nonmonotonic-send", counts: some, with: with("duplicate", byAck)},
+		{broker: "answers for one partition with records of another", to: toClients, by: toAll, source: group, lie: shownTo(IsClient, Confuse), found: byReads,
+			with: with("duplicate", "reprocessed", "unprocessed", "nonmonotonic-send")},
+		{broker: "answers for one partition with records of another", to: toJudge, by: toAll, source: group, lie: shownTo(IsJudge, Confuse), found: byReads,
+			with: with("lost-write", "duplicate", "nonmonotonic-send")},
 		{broker: "answers for one partition with records of another", to: toAll, source: group, lie: Confuse, found: "lost-write",
 			with: with("duplicate", byReads, byAck, "nonmonotonic-send", "reprocessed", "unprocessed")},
 		{broker: "gives a batch an older leader epoch than those before it", to: toJudge, source: load, lie: Regress, found: "leader-epoch-regression"},
 		{broker: "loses a reader's position", to: toClients, source: longer(group), lie: Truncate, found: "nonmonotonic-poll", with: with("reprocessed")},
-		{broker: "breaks a batch's checksum", to: toJudge, source: impatient(load), lie: BreakChecksum, with: with("unseen"), reason: "does not match calculated crc"},
-		{broker: "breaks a batch's checksum", to: toAll, source: impatient(group), lie: BreakChecksum, with: with("unseen", "nonmonotonic-poll", "reprocessed"), reason: "does not match calculated crc"},
+		{broker: "breaks a batch's checksum", to: toJudge, source: load, lie: BreakChecksum, with: with("unseen"), reason: "does not match calculated crc"},
+		{broker: "breaks a batch's checksum", to: toAll, source: group, lie: BreakChecksum, with: with("unseen", "nonmonotonic-poll", "reprocessed"), reason: "does not match calculated crc"},
 
 		{broker: "leaves out a record when it is read for the first time", to: toJudge, source: committed(transactions), lie: func() *Lie { return HideInPass(1) }, reason: "passes differ"},
 		{broker: "leaves out a record when it is read again", to: toJudge, source: committed(transactions), lie: func() *Lie { return HideInPass(2) }, found: "lost-write", with: with("torn-transaction")},

@@ -113,6 +113,16 @@ func (o outcome) by(guarantee string) (check.Judgement, error) {
 	return check.Dir(o.dir)
 }
 
+// found is how often the judge saw an anomaly.
+func (o outcome) found(anomaly string) uint64 {
+	for _, f := range o.Findings {
+		if f.Anomaly == anomaly {
+			return f.Count
+		}
+	}
+	return 0
+}
+
 func (o outcome) String() string {
 	s := fmt.Sprintf("verdict %v, told %d, reasons %q", o.Verdict, o.told, o.Reasons)
 	for _, f := range o.Findings {

@@ -3,7 +3,6 @@ package plantedtest
 import (
 	"bytes"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -34,15 +33,18 @@ func (t *turn) at(x *Exchange, strike func(place, *batch, *kmsg.ProduceRequestTo
 
 // IgnoreSequences is a broker that does not look at an idempotent producer's sequence numbers.
 func IgnoreSequences() *Lie {
-	return &Lie{Request: func(x *Exchange) {
+	l := &Lie{}
+	l.Request = func(x *Exchange) {
 		x.produced(func(_ place, p *kmsg.ProduceRequestTopicPartition) {
 			list := x.batches(p.Records)
 			for _, b := range list {
 				b.plain()
 			}
 			p.Records = encodeAll(list)
+			l.told++
 		})
-	}}
+	}
+	return l
 }
 
 // Swallow acknowledges a batch and does not store it; the next one gets its offsets.
@@ -208,6 +210,41 @@ func Misplace(by int64) *Lie {
 	return l
 }
 
+// Waste gives an offset to no record: what stands there nobody is shown.
+func Waste() *Lie {
+	l, when := &Lie{}, &turn{}
+	wasted := place{}
+	l.Request = func(x *Exchange) {
+		when.at(x, func(at place, b *batch, _ *kmsg.ProduceRequestTopicPartition) {
+			own := *b
+			own.records = slices.Clone(b.records[:1])
+			own.plain()
+			own.LastOffsetDelta = 0
+			x.after = func() {
+				at.offset = x.store(at, &own)
+				wasted = at
+				l.told++
+			}
+		})
+	}
+	l.Answer = func(x *Exchange) {
+		x.edit(func(at place, _ *kmsg.FetchResponseTopicPartition, batches []*batch) (changed bool) {
+			for _, b := range batches {
+				b.leaveOut(func(i int) bool {
+					at.offset = b.offset(i)
+					changed = changed || at == wasted
+					return at == wasted
+				})
+			}
+			return changed
+		})
+	}
+	return l
+}
+
+// Fail stores a batch and breaks the connection instead of answering.
+func Fail() *Lie { return ShownTo(func(string) bool { return false }, Vanish()) }
+
 // Vanish stores a batch and breaks the connection instead of answering. Consumers are shown the batch, and the judge is
 // not: his client has another name.
 func Vanish() *Lie {
@@ -229,7 +266,7 @@ func Vanish() *Lie {
 				x.hangUp = true
 			}
 		})
-		if strings.HasPrefix(x.Client, "kbench-") {
+		if IsClient(x.Client) {
 			return
 		}
 		x.edit(func(at place, _ *kmsg.FetchResponseTopicPartition, batches []*batch) bool {
