@@ -1,10 +1,22 @@
 package bench
 
 import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"github.com/kbench/kbench/internal/clock"
+	"github.com/kbench/kbench/internal/cluster"
+	"github.com/kbench/kbench/internal/history"
+	"github.com/kbench/kbench/internal/payload"
 	"github.com/kbench/kbench/internal/rundir"
 )
 
@@ -37,5 +49,122 @@ func TestTruncationsAreReadFromWhatABrokerSays(t *testing.T) {
 				t.Errorf("%+v, %v, %v off; want %+v", got, is, time.Duration(when), c.want)
 			}
 		})
+	}
+}
+
+// logsIn is a cluster that can be looked into.
+type logsIn struct {
+	cluster.Cluster
+	dir string
+}
+
+func (l logsIn) Brokers() []int32 { return []int32{1, 2} }
+func (l logsIn) LogDir(broker int32) (string, error) {
+	return filepath.Join(l.dir, fmt.Sprint(broker)), nil
+}
+func (l logsIn) ServerLog(int32) (string, error) { return filepath.Join(l.dir, "server.log"), nil }
+
+func newTestShelf(t *testing.T) (*shelf, logsIn) {
+	t.Helper()
+	c, err := clock.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	logs := logsIn{dir: t.TempDir()}
+	r := &run{Config: Config{Cluster: logs, Dir: t.TempDir()}, clock: c, topics: []topicRef{{Name: "orders", Physical: "orders-aa", Partitions: 2}}}
+	r.header = history.Header{Run: 7, Partitions: []string{"orders/0", "orders/1"}, Producers: []string{"p0"}}
+	return r.newShelf(), logs
+}
+
+// segment writes a segment of one record for each sequence, from offset 0 on.
+func segment(t *testing.T, dir string, seqs int) {
+	t.Helper()
+	var records []byte
+	for i := range seqs {
+		value := make([]byte, payload.Size+10)
+		payload.Put(value, payload.Head{Attempt: 1, Session: 1, Run: 7, Seq: uint64(i)})
+		r := kmsg.Record{OffsetDelta: int32(i), Value: value}
+		r.Length = int32(len(r.AppendTo(nil)) - 1)
+		records = r.AppendTo(records)
+	}
+	b := kmsg.RecordBatch{PartitionLeaderEpoch: 3, Magic: 2, LastOffsetDelta: int32(seqs) - 1, NumRecords: int32(seqs), Records: records}
+	raw := b.AppendTo(nil)
+	binary.BigEndian.PutUint32(raw[8:], uint32(len(raw)-12))
+	binary.BigEndian.PutUint32(raw[17:], crc32.Checksum(raw[21:], crc32.MakeTable(crc32.Castagnoli)))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "00000000000000000000.log"), raw, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestABrokerAtRestIsLookedIntoBeforeItGoesOn(t *testing.T) {
+	s, logs := newTestShelf(t)
+	segment(t, filepath.Join(logs.dir, "1", "orders-aa-1"), 5)
+	segment(t, filepath.Join(logs.dir, "1", "orders-bb-0"), 9) // another run's
+	s.atRest(1, "paused")
+	s.atRest(1, "dead")    // it has what it had
+	s.atRest(1001, "dead") // a controller
+	s.goesOn(1)
+	s.goesOn(2) // was never at rest
+	if len(s.run.meta.Looks) != 1 {
+		t.Fatalf("looks %+v", s.run.meta.Looks)
+	}
+	l := s.run.meta.Looks[0]
+	want := map[string]rundir.Extent{"orders/1": {From: 0, End: 5}}
+	if l.Broker != 1 || l.Number != 1 || l.State != "paused" || l.AfterAll || !maps.Equal(l.Partitions, want) || len(l.Problems) > 0 {
+		t.Errorf("%+v", l)
+	}
+	h, err := history.Open(filepath.Join(s.run.Dir, rundir.BrokersDir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	err = h.Each(func(op *history.Op) error {
+		for _, r := range op.Records {
+			got = append(got, fmt.Sprintf("%s %s@%d epoch %d", h.Header.ClientName(op.Client), h.Header.ValueName(r.Value), r.Offset, r.Epoch))
+		}
+		return nil
+	})
+	if err != nil || len(got) != 5 || got[4] != "broker-1 p0/1/4@4 epoch 3" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+func TestLooksAtTheEndTellWhatTheyCouldNotRead(t *testing.T) {
+	s, logs := newTestShelf(t)
+	segment(t, filepath.Join(logs.dir, "1", "orders-aa-0"), 5)
+	if err := os.MkdirAll(filepath.Join(logs.dir, "2", "orders-aa-0"), 0o755); err != nil { // no segment
+		t.Fatal(err)
+	}
+	s.atEnd()
+	for _, l := range s.run.meta.Looks {
+		if !l.AfterAll || l.ToldAll || !strings.Contains(strings.Join(l.Problems, "; "), "server.log") {
+			t.Errorf("%+v", l)
+		}
+		if none := strings.Contains(strings.Join(l.Problems, "; "), "no log segment"); none != (l.Broker == 2) || none == (len(l.Partitions) > 0) {
+			t.Errorf("%+v", l)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(logs.dir, "server.log"), []byte("[2026-01-02 03:04:05,678] INFO [UnifiedLog partition=orders-aa-0, dir=x] Truncating to offset 3 (x)\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s.run.meta.Looks = nil
+	s.atEnd()
+	if l := s.run.meta.Looks[0]; !l.ToldAll || l.Number != 2 || len(s.run.meta.Truncated) != 2 {
+		t.Errorf("%+v, truncations %+v", l, s.run.meta.Truncated)
+	}
+}
+
+func TestAClusterThatCannotBeLookedIntoIsLeftAlone(t *testing.T) {
+	s, logs := newTestShelf(t)
+	s.logs = nil
+	segment(t, filepath.Join(logs.dir, "1", "orders-aa-0"), 5)
+	s.atRest(1, "dead")
+	s.goesOn(1)
+	s.atEnd()
+	if len(s.run.meta.Looks) > 0 {
+		t.Errorf("%+v", s.run.meta.Looks)
 	}
 }
