@@ -276,9 +276,6 @@ func (t *trial) finalReasons() []string {
 		if f.Passes > 1 && p.reached[1] < 0 {
 			list = append(list, fmt.Sprintf("the second pass of the final read left %s out", p.name))
 		}
-		if p.end >= 0 && p.highest >= p.end {
-			list = append(list, fmt.Sprintf("offset %d of %s was read, and its recorded end is %d", p.highest, p.name, p.end))
-		}
 	}
 	return list
 }
@@ -289,6 +286,9 @@ func (t *trial) unread() []string {
 	var list []string
 	for i := range t.ledger.parts {
 		p := &t.ledger.parts[i]
+		if t.run.recorded && p.end >= 0 && p.highest >= p.end {
+			list = append(list, fmt.Sprintf("offset %d of %s was read, and its recorded end is %d", p.highest, p.name, p.end))
+		}
 		wanted := t.run.recorded || p.end >= 0 || p.pass() >= 0
 		if !wanted || t.ledger.complete(p) {
 			continue

@@ -364,6 +364,9 @@ func (t *trial) warnings() []string {
 		list = append(list, fmt.Sprintf("%s is torn at byte %d: %s", tear.File, tear.Offset, tear.Reason))
 	}
 	list = append(list, t.drawn().warnings()...)
+	if c := t.run.meta.Cluster; t.run.recorded && t.run.guarantee != "" && c.Version == "" {
+		list = append(list, "the brokers do not tell their version: what is said holds for them as they were")
+	}
 	// Aborted transactions whose records were stored put a reader to the test as a fault does.
 	if t.run.recorded && t.run.guarantee != "" && len(t.run.meta.Faults) == 0 && t.ledger.hidden == 0 {
 		list = append(list, "no fault was injected: the promise was not put to the test")

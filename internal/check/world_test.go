@@ -407,7 +407,7 @@ func (w *world) readRest() {
 func (w *world) describe(flow, transactions, group bool) {
 	h := &w.hist.head
 	m := &w.hist.meta
-	m.Stage, m.RunID = rundir.Complete, "0000000000000007"
+	m.Stage, m.RunID, m.Cluster.Version = rundir.Complete, "0000000000000007", "4.3.1"
 	m.Judged = rundir.Judged{SameSession: true, Drained: true, Driver: "franz", Transactions: transactions}
 	if flow {
 		h.Inputs, h.Outputs = []string{"orders"}, []string{"bills"}

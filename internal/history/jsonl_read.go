@@ -21,6 +21,8 @@ var (
 	isolationWords = [...]string{ReadUncommitted: "read_uncommitted", ReadCommitted: "read_committed"}
 )
 
+const maxOffset = math.MaxInt64 - 1 // so that there is a position after it
+
 // OpenJSONL reads a history in JSON Lines, version 1. Each line that does not parse or contradicts the format is an
 // error with its number. The history is kept in memory, packed as a log would be.
 func OpenJSONL(r io.Reader) (*History, error) {
@@ -30,7 +32,7 @@ func OpenJSONL(r io.Reader) (*History, error) {
 		return nil, err
 	}
 	w.many = true
-	in := &jsonl{w: w}
+	in := &jsonl{w: w, closed: map[txnOf]closing{}}
 	if err := in.read(r); err != nil {
 		return nil, err
 	}
@@ -62,8 +64,21 @@ type jsonl struct {
 	op     Op
 	line   int
 
-	latest            int64 // the highest Return yet
-	early, firstEarly int   // lines that return before a line above them
+	closed            map[txnOf]closing // transactions that have ended
+	latest            int64             // the highest Return yet
+	early, firstEarly int               // lines that return before a line above them
+}
+
+// txnOf names a transaction.
+type txnOf struct {
+	client int32
+	txn    uint64
+}
+
+// closing is the line that ended a transaction, and when it did.
+type closing struct {
+	line int
+	at   int64
 }
 
 func (in *jsonl) read(r io.Reader) error {
@@ -75,6 +90,9 @@ func (in *jsonl) read(r io.Reader) error {
 		}
 		last := err == io.EOF
 		in.line++
+		if in.line == 1 && bytes.HasPrefix(line, []byte("\ufeff")) {
+			return errors.New("line 1: begins with a byte order mark: save the file as UTF-8 without one")
+		}
 		if line = bytes.TrimSpace(line); len(line) > 0 {
 			if err := in.take(line); err != nil {
 				return fmt.Errorf("line %d: %w", in.line, err)
@@ -98,6 +116,9 @@ func (in *jsonl) take(line []byte) error {
 	if in.header.Version == 0 {
 		return in.takeHeader(o)
 	}
+	if o.has("kbench_history") {
+		return errors.New("a second header: a file is one history")
+	}
 	in.op.clear()
 	op := &in.op
 	op.Call, op.Return = Unknown, Unknown
@@ -111,6 +132,7 @@ func (in *jsonl) take(line []byte) error {
 	op.Kind = Kind(kind)
 	in.fill(o, op)
 	o.finish()
+	in.ended(o, op)
 	if o.err != nil {
 		return fmt.Errorf("%s: %w", opWords[op.Kind], o.err)
 	}
@@ -121,6 +143,23 @@ func (in *jsonl) take(line []byte) error {
 	}
 	in.latest = max(in.latest, op.Return)
 	return in.w.Append(op)
+}
+
+// ended complains about a transaction that goes on after its end, or ends twice: two of one name cannot be told apart.
+func (in *jsonl) ended(o *object, op *Op) {
+	if op.Txn == 0 || o.err != nil {
+		return
+	}
+	key := txnOf{op.Client, op.Txn}
+	end, over := in.closed[key]
+	switch {
+	case over && op.Kind == Txn:
+		o.fail("the transaction has ended in line %d", end.line)
+	case over && op.Call > end.at:
+		o.fail("called at %d, after its transaction had ended at %d (line %d)", op.Call, end.at, end.line)
+	case op.Kind == Txn:
+		in.closed[key] = closing{in.line, op.Return}
+	}
 }
 
 func (in *jsonl) takeHeader(o *object) error {
@@ -208,6 +247,9 @@ func (in *jsonl) clientOp(o *object, op *Op) {
 		if len(op.Records) > 0 && op.Partition == Unknown {
 			o.fail("%q is missing", "partition")
 		}
+		if len(op.Records) > 0 && op.Outcome == Failed {
+			o.fail("it failed, and yet has records")
+		}
 	case Assign, Subscribe:
 		op.Group = o.optionalString("group")
 		if !o.has("partitions") {
@@ -224,7 +266,7 @@ func (in *jsonl) clientOp(o *object, op *Op) {
 		op.Group = o.optionalString("group")
 		op.Partition = in.partition(o, "partition", true)
 		op.Records = append(op.Records, Record{
-			Offset: o.integer("offset", 0, math.MaxInt64, Unknown), Epoch: Unknown, Intended: Unknown,
+			Offset: o.integer("offset", 0, maxOffset, Unknown), Epoch: Unknown, Intended: Unknown,
 			Value: in.names.value(o.string("value")),
 		})
 	}
@@ -233,18 +275,18 @@ func (in *jsonl) clientOp(o *object, op *Op) {
 func (in *jsonl) send(o *object, op *Op) {
 	op.Partition = in.partition(o, "partition", false)
 	op.Value = in.names.value(o.string("value"))
-	op.Offset = o.integer("offset", 0, math.MaxInt64, Unknown)
+	op.Offset = o.integer("offset", 0, maxOffset, Unknown)
 	op.Attempt = int32(o.integer("attempt", 1, math.MaxInt32, 1))
 	op.Intended = o.integer("intended", math.MinInt64, math.MaxInt64, Unknown)
-	if op.Return < 0 {
-		o.fail("%q: %d is negative", "return", op.Return)
+	if op.Offset != Unknown && op.Outcome == Failed {
+		o.fail("it failed, so that it is certainly not in the log, and yet has an offset")
 	}
 	if op.Offset != Unknown && op.Partition == Unknown {
 		o.fail("an offset without a partition")
 	}
 	if from := o.object("from"); from != nil {
 		op.FromPartition = in.partition(from, "partition", true)
-		op.FromOffset = from.integer("offset", 0, math.MaxInt64, Unknown)
+		op.FromOffset = from.integer("offset", 0, maxOffset, Unknown)
 		if op.FromOffset == Unknown {
 			from.fail("%q is missing", "offset")
 		}
@@ -260,10 +302,16 @@ func (in *jsonl) finalRead(o *object, op *Op) {
 		op.Client = in.names.clients.add(o.string("client"))
 	}
 	op.Partition = in.partition(o, "partition", true)
-	op.Pass = int32(o.integer("pass", 1, 1000, 1))
+	op.Pass = int32(o.integer("pass", 1, 2, 1))
 	op.Isolation = isolation(o)
 	op.Reached = o.integer("reached", 0, math.MaxInt64, Unknown)
 	in.records(o, op)
+	for _, r := range op.Records {
+		if op.Reached != Unknown && op.Reached <= r.Offset {
+			o.fail("%q is %d, and offset %d was read", "reached", op.Reached, r.Offset)
+			break
+		}
+	}
 	in.times(o, op, false)
 }
 
@@ -274,8 +322,8 @@ func (in *jsonl) times(o *object, op *Op, needed bool) {
 			o.fail("%q is missing", name)
 		}
 	}
-	op.Call = o.integer("call", math.MinInt64, math.MaxInt64, Unknown)
-	op.Return = o.integer("return", math.MinInt64, math.MaxInt64, op.Call)
+	op.Call = o.integer("call", 0, math.MaxInt64, Unknown)
+	op.Return = o.integer("return", 0, math.MaxInt64, op.Call)
 	if op.Return < op.Call {
 		o.fail("it returned at %d, before its call at %d", op.Return, op.Call)
 	}
@@ -315,7 +363,7 @@ func (in *jsonl) lookUp(o *object, field, partition string) int32 {
 func (in *jsonl) records(o *object, op *Op) {
 	o.each("records", func(r *object) {
 		rec := Record{
-			Offset:   r.integer("offset", 0, math.MaxInt64-1, Unknown),
+			Offset:   r.integer("offset", 0, maxOffset, Unknown),
 			Epoch:    int32(r.integer("epoch", Unknown, math.MaxInt32, Unknown)),
 			Intended: r.integer("intended", math.MinInt64, math.MaxInt64, Unknown),
 			Value:    NoValue,
@@ -348,7 +396,7 @@ func (in *jsonl) offsets(o *object, name string, needed bool) []PartitionOffset 
 	var all []PartitionOffset
 	for len(inner.fields) > 0 && inner.err == nil {
 		partition := inner.fields[0].name
-		all = append(all, PartitionOffset{in.lookUp(inner, name, partition), inner.integer(partition, 0, math.MaxInt64-1, Unknown)})
+		all = append(all, PartitionOffset{in.lookUp(inner, name, partition), inner.integer(partition, 0, maxOffset, Unknown)})
 	}
 	if inner.err != nil {
 		o.fail("%q: %w", name, inner.err)

@@ -143,12 +143,61 @@ func TestLinesThatContradictTheFormatAreErrorsWithTheirNumber(t *testing.T) {
 		{"from without an offset", head + `{"op":"send","client":"p0","call":1,"return":2,"outcome":"ok","value":"a","from":{"partition":"orders/0"}}`, `"from": "offset" is missing`},
 		{"commit of an unknown partition", head + `{"op":"commit","client":"c0","group":"g","call":1,"return":2,"outcome":"ok","offsets":{"bills/0":1}}`, `"bills/0" is not among`},
 		{"final read without a partition", head + `{"op":"final-read","pass":1,"records":[]}`, `"partition" is missing`},
+		{"a second header", head + `{"kbench_history":1,"partitions":["orders/0"]}`, `line 2: a second header`},
+		{"a byte order mark", "\ufeff" + head, `line 1: begins with a byte order mark`},
+		{"trailing words", head + `{"op":"ends","ends":{}} end`, `line 2: more than one`},
+		{"garbage at the end", head + `{"op":"ends","ends":{}}` + "\ngarbage", `line 3: not a JSON object`},
+		{"a member twice within", head + `{"op":"ends","ends":{"orders/0":1,"orders/0":2}}`, `"orders/0" stands twice`},
+		{"no client", head + `{"op":"send","call":1,"return":2,"outcome":"ok","value":"a"}`, `line 2: send: "client" is missing`},
+		{"an empty value", head + `{"op":"send","client":"p0","call":1,"return":2,"outcome":"ok","value":""}`, `"value" is empty`},
+		{"an exponent", head + `{"op":"send","client":"p0","call":1e3,"return":2e3,"outcome":"ok","partition":"orders/0","value":"a"}`, `"call": "1e3" is not an integer`},
+		{"a number too large", head + `{"op":"send","client":"p0","call":1,"return":2,"outcome":"ok","partition":"orders/0","value":"a","offset":9223372036854775808}`, `is not an integer`},
+		{"an offset without one after it", head + `{"op":"send","client":"p0","call":1,"return":2,"outcome":"ok","partition":"orders/0","value":"a","offset":9223372036854775807}`, `is not between 0 and 9223372036854775806`},
+		{"a negative call", head + `{"op":"send","client":"p0","call":-1,"return":2,"outcome":"ok","partition":"orders/0","value":"a"}`, `"call": -1 is not between`},
+		{"a negative return", head + `{"op":"poll","client":"c0","call":-5,"return":-2,"outcome":"ok","records":[]}`, `"call": -5 is not between`},
+		{"attempt 0", head + `{"op":"send","client":"p0","call":1,"return":2,"outcome":"ok","partition":"orders/0","value":"a","attempt":0}`, `"attempt": 0 is not between 1`},
+		{"a failed send with an offset", head + `{"op":"send","client":"p0","call":1,"return":2,"outcome":"failed","partition":"orders/0","value":"a","offset":3}`, `line 2: send: it failed, so that it is certainly not in the log, and yet has an offset`},
+		{"a failed poll with records", head + `{"op":"poll","client":"c0","call":1,"return":2,"outcome":"failed","partition":"orders/0","records":[{"offset":1,"value":"a"}]}`, `line 2: poll: it failed, and yet has records`},
+		{"records null", head + `{"op":"poll","client":"c0","call":1,"return":2,"outcome":"ok","records":null}`, `"records": "null" is not a list`},
+		{"a transaction that ends twice", head + `{"op":"txn","client":"p0","txn":"t1","call":1,"return":2,"outcome":"ok"}` + "\n" + `{"op":"txn","client":"p0","txn":"t1","call":3,"return":4,"outcome":"failed"}`, `line 3: txn: the transaction has ended in line 2`},
+		{"a transaction that goes on after its end", head + `{"op":"txn","client":"p0","txn":"t1","call":1,"return":2,"outcome":"ok"}` + "\n" + `{"op":"send","client":"p0","call":3,"return":4,"outcome":"ok","partition":"orders/0","value":"a","txn":"t1"}`, `line 3: send: called at 3, after its transaction had ended at 2 (line 2)`},
+		{"a third pass", head + `{"op":"final-read","partition":"orders/0","pass":3,"records":[]}`, `"pass": 3 is not between 1 and 2`},
+		{"a position before a record that was read", head + `{"op":"final-read","partition":"orders/0","reached":4,"records":[{"offset":3,"value":"a"},{"offset":4,"value":"b"}]}`, `line 2: final-read: "reached" is 4, and offset 4 was read`},
+		{"negative ends", head + `{"op":"ends","ends":{"orders/0":-1}}`, `"orders/0": -1 is not between`},
+		{"a fault that ends before it begins", head + `{"op":"fault","name":"kill","call":3,"return":2}`, `line 2: fault: it returned at 2, before its call at 3`},
 		{"ends without ends", head + `{"op":"ends"}`, `"ends" is missing`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := OpenJSONL(strings.NewReader(c.text))
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("err = %v, want %s", err, c.want)
+			}
+		})
+	}
+}
+
+// What is unusual and no contradiction.
+func TestLinesThatAreRead(t *testing.T) {
+	const head = `{"kbench_history":1,"partitions":["orders/0","orders/1"]}` + "\n"
+	for _, c := range []struct {
+		name, text string
+		ops        int
+	}{
+		{"a header alone", head, 0},
+		{"lines of Windows", strings.ReplaceAll(example, "\n", "\r\n"), 11},
+		{"no line end at the end", head + `{"op":"ends","ends":{}}`, 1},
+		{"an empty poll without a partition", head + `{"op":"poll","client":"c0","call":1,"return":2,"outcome":"ok","records":[]}`, 1},
+		{"an end before its sends", head + `{"op":"txn","client":"p0","txn":"t1","call":5,"return":9,"outcome":"ok"}
+{"op":"send","client":"p0","txn":"t1","call":3,"return":10,"outcome":"ok","value":"a"}`, 2},
+		{"one name for two clients' transactions", head + `{"op":"txn","client":"p0","txn":"t1","call":1,"return":2,"outcome":"ok"}
+{"op":"txn","client":"p1","txn":"t1","call":3,"return":4,"outcome":"failed"}`, 2},
+		{"a second attempt without a first", head + `{"op":"send","client":"p0","call":1,"return":2,"outcome":"ok","value":"a","attempt":2}`, 1},
+		{"a final read in pieces", head + `{"op":"final-read","partition":"orders/0","records":[{"offset":0,"value":"a"}]}
+{"op":"final-read","partition":"orders/0","reached":9,"records":[]}`, 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if _, ops := parse(t, c.text); len(ops) != c.ops {
+				t.Errorf("%d operations, want %d", len(ops), c.ops)
 			}
 		})
 	}
@@ -166,6 +215,11 @@ func TestExportReadsAsTheSameHistory(t *testing.T) {
 		}
 		head := Header{Run: 1, Partitions: []string{"orders/0", "orders/1"}, Producers: []string{"p0", "p1"}, Self: Client{"p0", 2}, Starts: map[int32]int64{1: 3}, Guarantee: "at-least-once"}
 		ops := rapid.SliceOfN(rapid.Custom(drawPlain), 0, 30).Draw(t, "ops")
+		for i := range ops { // a transaction ends once
+			if ops[i].Kind == Txn {
+				ops[i].Txn = uint64(100 + i)
+			}
+		}
 		write(t, filepath.Join(run, "p0.2.log"), head, ops, -1)
 		h, want := read(t, run)
 		var out bytes.Buffer
@@ -246,6 +300,9 @@ func drawPlain(t *rapid.T) Op {
 	case Send:
 		fix(&op.Value)
 		positive(&op.Offset)
+		if op.Outcome == Failed {
+			op.Offset = Unknown
+		}
 		if op.FromPartition != Unknown {
 			small(&op.FromPartition)
 			positive(&op.FromOffset)
@@ -276,6 +333,14 @@ func drawPlain(t *rapid.T) Op {
 		r.Epoch = max(r.Epoch, Unknown)
 		if op.Kind == Process {
 			*r = Record{Offset: r.Offset, Value: r.Value, Epoch: Unknown, Intended: Unknown}
+		}
+	}
+	if op.Kind == Poll && op.Outcome == Failed {
+		op.Records = nil
+	}
+	for i := range op.Records {
+		if op.Kind == FinalRead {
+			op.Reached = max(op.Reached, op.Records[i].Offset+1)
 		}
 	}
 	for i := range op.Partitions {
