@@ -95,7 +95,7 @@ func TestIncompleteHistoriesAreJudgedByWhatTheySay(t *testing.T) {
 		reason     string
 	}{
 		{"a transaction that never ends, and is not in the log", lines(with(send("ok", "a", 0), in("t1")), send("ok", "b", 1), final(0, 2, "1b")), Holds, Holds, ""},
-		{"one that ends before its send is answered", lines(closing("t1", "ok", `"return":900`), with(send("ok", "a", 0), in("t1")), send("ok", "b", 1), final(0, 2, "1b")), Violated, Holds, "lost-write: 1"},
+		{"one that ends before its send is answered", lines(closing("t1", "ok", `"return":1000000000`), with(send("ok", "a", 0), in("t1")), send("ok", "b", 1), final(0, 2, "1b")), Violated, Holds, "lost-write: 1"},
 		{"the end of another client's transaction", lines(with(send("ok", "a", 0), in("t1")), send("ok", "b", 1), closing("t1", "ok", by("p1")), final(0, 2, "1b")), Holds, Holds, ""},
 		{"an end without members", lines(closing("t1", "ok"), send("ok", "a", 0), final(0, 1, "0a")), Holds, Holds, ""},
 		{"an acknowledgement without a place, in the log", lines(`{"op":"send","client":"p0","call":1,"return":2,"outcome":"ok","value":"a"}`, final(0, 1, "0a")), Holds, Holds, ""},

@@ -943,6 +943,7 @@ func handledAgain(g *garden) (planted, bool) {
 	if g.half() && again.Txn == 0 {
 		again.Client, again.Group = g.stranger("c9", "consumer"), g.group(&again)
 	}
+	again.Txn = 0 // one that has ended takes nothing more
 	v := again.Records[0].Value
 	g.say(again)
 	return planted{anomaly: reprocessed, count: 1, value: v, breaks: breaksOnce}, true
