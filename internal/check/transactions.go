@@ -11,6 +11,7 @@ import (
 type transactions struct {
 	byName map[txnName]*txn
 	list   []*txn
+	latest []*txn // by client: the one that was asked for last
 }
 
 type txnName struct {
@@ -40,7 +41,7 @@ func newTransactions() transactions { return transactions{byName: map[txnName]*t
 
 func (t *transactions) open(op *history.Op) *txn {
 	name := txnName{op.Client, op.Txn}
-	x := t.byName[name]
+	x := t.named(name.client, name.id)
 	if x == nil {
 		x = &txn{name: name, last: math.MinInt64}
 		t.byName[name] = x
@@ -49,8 +50,21 @@ func (t *transactions) open(op *history.Op) *txn {
 	return x
 }
 
-// named finds a client's transaction, nil where there is none.
-func (t *transactions) named(client int32, id uint64) *txn { return t.byName[txnName{client, id}] }
+// named finds a client's transaction, nil where there is none. Mostly it is the one that was asked for before.
+func (t *transactions) named(client int32, id uint64) *txn {
+	if client < 0 {
+		return t.byName[txnName{client, id}]
+	}
+	for int(client) >= len(t.latest) {
+		t.latest = append(t.latest, nil)
+	}
+	if x := t.latest[client]; x != nil && x.name.id == id {
+		return x
+	}
+	x := t.byName[txnName{client, id}]
+	t.latest[client] = x
+	return x
+}
 
 // each calls f for all transactions, in the order in which they were met.
 func (t *transactions) each(f func(*txn)) {
