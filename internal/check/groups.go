@@ -19,7 +19,6 @@ type group struct {
 
 // Effects on one value, in four bits: how often, and whether one may have happened besides.
 const (
-	effectOnce  = 1
 	effectTwice = 2 // or more
 	effectMet   = 3 // likewise, and the second pass has met the first of them
 	effectSeen  = 4 // and has counted another
@@ -122,11 +121,7 @@ func (l *ledger) learnEffects(op *history.Op) {
 		switch {
 		case l.values.nobody(e.value):
 		case op.Txn != 0 && op.Outcome == history.OK:
-			x := l.txns.open(op)
-			x.effects = append(x.effects, e)
-			if x.outcome != noOutcome {
-				x.apply(l)
-			}
+			l.txns.effect(l, op, e)
 		default:
 			e.apply(l, rankOf(op.Outcome))
 		}
@@ -157,12 +152,7 @@ func (l *ledger) learnCommit(op *history.Op) {
 		c.apply(rankOK)
 		return
 	}
-	x := l.txns.open(op)
-	x.offsets = true
-	x.commits = append(x.commits, c)
-	if x.outcome != noOutcome {
-		x.apply(l)
-	}
+	l.txns.commit(l, op, c)
 }
 
 func (l *ledger) learnAssignment(op *history.Op) {

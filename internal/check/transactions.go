@@ -3,16 +3,25 @@ package check
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/kbench/kbench/internal/history"
 )
 
 // transactions are kept until the end of the first pass: their outcome rules their members.
 type transactions struct {
-	byName map[txnName]*txn
-	list   []*txn
-	latest []*txn // by client: the one that was asked for last
+	rooms   [][]txn // full but for the last: a transaction stays where it is
+	numbers []paged[uint32]
+	far     map[txnName]*txn
+	spare   []*pending
+	rows    []span // reused by seal
 }
+
+const (
+	roomBits = 10
+	roomSize = 1 << roomBits
+	nearTxn  = 1 << 40 // a client's transactions below are found by their number, others by name
+)
 
 type txnName struct {
 	client int32
@@ -21,91 +30,125 @@ type txnName struct {
 
 type txn struct {
 	name    txnName
-	outcome state // noOutcome while open, then rankOK, rankFailed or rankIndeterminate
-	ended   int64 // when that was known
-	last    int64 // when the last of its sends was called: it was not committed before
-	spans   []span
-	claims  []claim // offsets that were acknowledged, until the outcome is known
+	ended   int64    // when its outcome was known
+	last    int64    // when the last of its sends was called: it was not committed before
+	only    span     // its members, where they are one row
+	rows    *[]span  // else
+	pending *pending // nil where nothing waits
+	number  uint32   // given by writers
+	outcome state    // noOutcome while open, then rankOK, rankFailed or rankIndeterminate
+	offsets bool     // it has committed offsets of a group
+	proven  bool     // it was indeterminate, and one of its records was read
+	early   bool     // counted as precommitted-read
+}
+
+// pending is what waits for the outcome of a transaction.
+type pending struct {
+	members []index // not in rows yet
+	claims  []claim // offsets that were acknowledged
 	effects []effect
 	commits []groupOffsets
-	offsets bool   // it has committed offsets of a group
-	proven  bool   // it was indeterminate, and one of its records was read
-	early   bool   // counted as precommitted-read
-	number  uint32 // given by writers
 }
 
 // span is a row of values, numbered without a gap.
 type span struct{ first, n index }
 
-func newTransactions() transactions { return transactions{byName: map[txnName]*txn{}} }
+func newTransactions() transactions { return transactions{far: map[txnName]*txn{}} }
 
 func (t *transactions) open(op *history.Op) *txn {
-	name := txnName{op.Client, op.Txn}
-	x := t.named(name.client, name.id)
-	if x == nil {
-		x = &txn{name: name, last: math.MinInt64}
-		t.byName[name] = x
-		t.list = append(t.list, x)
+	if x := t.named(op.Client, op.Txn); x != nil {
+		return x
 	}
+	last := len(t.rooms) - 1
+	if last < 0 || len(t.rooms[last]) == roomSize {
+		t.rooms = append(t.rooms, make([]txn, 0, roomSize))
+		last++
+	}
+	room := &t.rooms[last]
+	*room = append(*room, txn{name: txnName{op.Client, op.Txn}, last: math.MinInt64})
+	x := &(*room)[len(*room)-1]
+	if op.Client < 0 || op.Txn >= nearTxn {
+		t.far[x.name] = x
+		return x
+	}
+	for int(op.Client) >= len(t.numbers) {
+		t.numbers = append(t.numbers, paged[uint32]{})
+	}
+	*t.numbers[op.Client].at(int64(op.Txn)) = uint32(last*roomSize + len(*room))
 	return x
 }
 
-// named finds a client's transaction, nil where there is none. Mostly it is the one that was asked for before.
+// named finds a client's transaction, nil where there is none.
 func (t *transactions) named(client int32, id uint64) *txn {
-	if client < 0 {
-		return t.byName[txnName{client, id}]
+	if client < 0 || id >= nearTxn {
+		return t.far[txnName{client, id}]
 	}
-	for int(client) >= len(t.latest) {
-		t.latest = append(t.latest, nil)
+	if int(client) >= len(t.numbers) {
+		return nil
 	}
-	if x := t.latest[client]; x != nil && x.name.id == id {
-		return x
+	n := t.numbers[client].get(int64(id))
+	if n == 0 {
+		return nil
 	}
-	x := t.byName[txnName{client, id}]
-	t.latest[client] = x
-	return x
+	return &t.rooms[(n-1)>>roomBits][(n-1)&(roomSize-1)]
 }
 
 // each calls f for all transactions, in the order in which they were met.
 func (t *transactions) each(f func(*txn)) {
-	for _, x := range t.list {
-		f(x)
+	for _, room := range t.rooms {
+		for i := range room {
+			f(&room[i])
+		}
 	}
+}
+
+// wait is where something can be put until the outcome of a transaction is known.
+func (t *transactions) wait(x *txn) *pending {
+	if n := len(t.spare); x.pending == nil && n > 0 {
+		x.pending, t.spare = t.spare[n-1], t.spare[:n-1]
+	}
+	if x.pending == nil {
+		x.pending = &pending{}
+	}
+	return x.pending
 }
 
 // member enters a send that is not certainly out of the log.
 func (t *transactions) member(l *ledger, op *history.Op, i index) {
 	x := t.open(op)
-	x.add(i)
 	x.last = max(x.last, op.Call)
+	p := t.wait(x)
+	p.members = append(p.members, i)
 	if op.Offset >= 0 && l.part(op.Partition) != nil {
-		x.claims = append(x.claims, claim{place: place{op.Partition, op.Offset}, value: i})
+		p.claims = append(p.claims, claim{place: place{op.Partition, op.Offset}, value: i})
 	}
 	if x.outcome != noOutcome {
-		x.apply(l)
+		l.values.raise(i, x.outcome)
+		t.late(l, x)
 	}
 }
 
-func (x *txn) add(i index) {
-	if n := len(x.spans); n > 0 {
-		last := &x.spans[n-1]
-		if i >= last.first && i < last.first+last.n {
-			return
-		}
-		if last.first+last.n == i {
-			last.n++
-			return
-		}
-	}
-	x.spans = append(x.spans, span{i, 1})
+// effect enters an effect that counts if the transaction was committed.
+func (t *transactions) effect(l *ledger, op *history.Op, e effect) {
+	x := t.open(op)
+	p := t.wait(x)
+	p.effects = append(p.effects, e)
+	t.late(l, x)
 }
 
-// each calls f for all members.
-func (x *txn) each(f func(index)) {
-	for _, s := range x.spans {
-		for i := s.first; i < s.first+s.n; i++ {
-			f(i)
-		}
+// commit enters offsets that a group commits with the transaction.
+func (t *transactions) commit(l *ledger, op *history.Op, c groupOffsets) {
+	x := t.open(op)
+	x.offsets = true
+	p := t.wait(x)
+	p.commits = append(p.commits, c)
+	t.late(l, x)
+}
+
+// late gives what comes after the end its outcome.
+func (t *transactions) late(l *ledger, x *txn) {
+	if x.outcome == rankOK || x.outcome == rankFailed {
+		x.pending.conclude(l, x.outcome)
 	}
 }
 
@@ -119,59 +162,74 @@ func (t *transactions) close(l *ledger, op *history.Op) {
 		}
 		return
 	}
-	x.outcome, x.ended = outcome, op.Return
-	for _, c := range x.commits {
-		c.group.moves(c.offsets)
+	x.ended = op.Return
+	if x.pending != nil {
+		for _, c := range x.pending.commits {
+			c.group.moves(c.offsets)
+		}
 	}
-	x.apply(l)
+	t.end(l, x, outcome)
 }
 
-// apply makes the outcome that of the members. What an indeterminate transaction did besides counts once it is settled
+// end makes the outcome that of the members. What an indeterminate transaction did besides counts once it is settled
 // whether it is proven.
-func (x *txn) apply(l *ledger) {
-	x.each(func(i index) { l.values.raise(i, x.outcome) })
-	if x.outcome != rankIndeterminate {
-		x.conclude(l, x.outcome)
+func (t *transactions) end(l *ledger, x *txn, outcome state) {
+	x.outcome = outcome
+	x.each(func(i index) { l.values.raise(i, outcome) })
+	t.seal(x)
+	if outcome != rankIndeterminate {
+		t.conclude(l, x, outcome)
+	}
+}
+
+// conclude gives all that waits its outcome.
+func (t *transactions) conclude(l *ledger, x *txn, outcome state) {
+	if x.pending == nil {
+		return
+	}
+	x.pending.conclude(l, outcome)
+	if len(x.pending.members) == 0 {
+		t.spare = append(t.spare, x.pending)
+		x.pending = nil
 	}
 }
 
 // conclude gives the offsets of acknowledgements, the group's offsets and the effects the outcome of their transaction.
-func (x *txn) conclude(l *ledger, outcome state) {
-	for _, c := range x.commits {
+func (p *pending) conclude(l *ledger, outcome state) {
+	for _, c := range p.commits {
 		c.apply(outcome)
 	}
-	for _, e := range x.effects {
+	for _, e := range p.effects {
 		e.apply(l, outcome)
 	}
 	switch outcome {
 	case rankOK:
-		for _, c := range x.claims {
+		for _, c := range p.claims {
 			l.place(c)
 		}
 	case rankFailed:
-		l.hidden += uint64(len(x.claims))
+		l.hidden += uint64(len(p.claims))
 	}
-	x.commits, x.effects, x.claims = nil, nil, nil
+	clear(p.commits)
+	p.commits, p.effects, p.claims = p.commits[:0], p.effects[:0], p.claims[:0]
 }
 
 // settle ends what nobody ended, and proves what readers of committed records have seen.
 func (t *transactions) settle(l *ledger) {
-	for _, x := range t.list {
+	t.each(func(x *txn) {
 		if x.outcome == noOutcome {
-			x.outcome, x.ended = rankIndeterminate, math.MaxInt64
-			x.apply(l)
+			x.ended = math.MaxInt64
+			t.end(l, x, rankIndeterminate)
 		}
-		if x.outcome != rankIndeterminate {
-			continue
-		}
-		x.proven = x.seen(l.values)
-		outcome := rankIndeterminate
-		if x.proven {
+		t.seal(x)
+		outcome := x.outcome
+		if x.outcome == rankIndeterminate && x.seen(l.values) {
+			x.proven, outcome = true, rankOK
 			x.each(func(i index) { l.values.mark(i, proven) })
-			outcome = rankOK
 		}
-		x.conclude(l, outcome)
-	}
+		t.conclude(l, x, outcome)
+	})
+	t.spare = nil
 }
 
 // seen tells whether a reader of committed records got a member. One that was sent again may come from there.
@@ -179,4 +237,50 @@ func (x *txn) seen(v *values) bool {
 	seen := false
 	x.each(func(i index) { seen = seen || v.state(i)&(proof|resent) == proof })
 	return seen
+}
+
+// each calls f for all members.
+func (x *txn) each(f func(index)) {
+	x.only.each(f)
+	if x.rows != nil {
+		for _, s := range *x.rows {
+			s.each(f)
+		}
+	}
+	if x.pending != nil {
+		for _, i := range x.pending.members {
+			f(i)
+		}
+	}
+}
+
+func (s span) each(f func(index)) {
+	for i := s.first; i < s.first+s.n; i++ {
+		f(i)
+	}
+}
+
+// seal turns members into rows. They were acknowledged in the order of their batches, and mostly are one row in all.
+func (t *transactions) seal(x *txn) {
+	if x.pending == nil || len(x.pending.members) == 0 {
+		return
+	}
+	fresh := x.pending.members
+	x.pending.members = nil
+	x.each(func(i index) { fresh = append(fresh, i) })
+	slices.Sort(fresh)
+	rows := t.rows[:0]
+	for _, i := range fresh {
+		if n := len(rows) - 1; n >= 0 && i <= rows[n].first+rows[n].n {
+			rows[n].n = i - rows[n].first + 1
+		} else {
+			rows = append(rows, span{i, 1})
+		}
+	}
+	x.only, x.rows = rows[0], nil
+	if len(rows) > 1 {
+		own := slices.Clone(rows)
+		x.only, x.rows = span{}, &own
+	}
+	x.pending.members, t.rows = fresh[:0], rows
 }
