@@ -41,9 +41,7 @@ type consumer struct {
 	readerLog
 	spec   *consumerSpec
 	client client.Consumer
-	held   map[client.Partition]bool
 	next   map[client.Partition]int64 // position after what was handled
-	ready  bool
 	op     history.Op
 }
 
@@ -54,8 +52,8 @@ func (s *session) consume(ctx context.Context, driver client.Driver, commands <-
 		return fmt.Errorf("open %s: %w", s.name(), err)
 	}
 	c := &consumer{
-		readerLog: readerLog{session: s, run: s.spec.Header.Run}, spec: spec, client: own,
-		held: map[client.Partition]bool{}, next: map[client.Partition]int64{},
+		readerLog: readerLog{session: s, run: s.spec.Header.Run, held: map[client.Partition]bool{}}, spec: spec, client: own,
+		next: map[client.Partition]int64{},
 	}
 	if counted, ok := own.(client.Counters); ok {
 		counters := counted.Counters
@@ -141,26 +139,16 @@ func (c *consumer) turn(ctx context.Context) error {
 		c.polled(call, event.Records, c.spec.Group, c.spec.Isolation)
 		return c.handle(ctx, event.Records)
 	case client.Assigned:
-		for _, p := range event.Partitions {
-			c.held[p.Partition] = true
-		}
-		c.reassigned()
+		c.given(event.Partitions)
+		c.reassigned(c.client)
 	case client.Revoked, client.Lost:
+		c.taken(event.Partitions)
 		for _, p := range event.Partitions {
-			delete(c.held, p.Partition)
 			delete(c.next, p.Partition)
 		}
-		c.reassigned()
+		c.reassigned(c.client)
 	}
 	return nil
-}
-
-func (c *consumer) reassigned() {
-	c.assigned(c.held)
-	if !c.ready {
-		c.ready = true
-		c.emit(worker.Event{Is: worker.Ready, Settings: settingsOf(c.client)})
-	}
 }
 
 // handle works off the records of one poll, batch by batch.

@@ -31,8 +31,6 @@ type processor struct {
 	driver client.Driver
 	out    *producer
 	in     client.Consumer
-	held   map[client.Partition]bool
-	ready  bool
 }
 
 func (s *session) process(ctx context.Context, driver client.Driver, commands <-chan worker.Command) error {
@@ -97,16 +95,8 @@ func (p *processor) assign(ctx context.Context) error {
 	for _, part := range parts {
 		p.held[part] = true
 	}
-	p.reassigned()
+	p.reassigned(p.out.client)
 	return nil
-}
-
-func (p *processor) reassigned() {
-	p.assigned(p.held)
-	if !p.ready {
-		p.ready = true
-		p.emit(worker.Event{Is: worker.Ready, Settings: settingsOf(p.out.client)})
-	}
 }
 
 func (p *processor) turn(ctx context.Context) error {
@@ -123,15 +113,11 @@ func (p *processor) turn(ctx context.Context) error {
 		if p.spec.Manual {
 			return nil // told when it was made
 		}
-		for _, part := range event.Partitions {
-			p.held[part.Partition] = true
-		}
-		p.reassigned()
+		p.given(event.Partitions)
+		p.reassigned(p.out.client)
 	case client.Revoked, client.Lost:
-		for _, part := range event.Partitions {
-			delete(p.held, part.Partition)
-		}
-		p.reassigned()
+		p.taken(event.Partitions)
+		p.reassigned(p.out.client)
 	}
 	return nil
 }

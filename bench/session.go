@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -239,8 +240,10 @@ func recordOf(f *client.Fetched, run uint64) history.Record {
 // readerLog writes what a reader was given.
 type readerLog struct {
 	*session
-	run uint64
-	op  history.Op // reused
+	run   uint64
+	held  map[client.Partition]bool
+	ready bool       // it has told that it is
+	op    history.Op // reused
 }
 
 // polled records one poll of partition after partition and returns the records by partition, in the order given.
@@ -266,12 +269,31 @@ func (l *readerLog) polled(call int64, records []client.Fetched, group string, i
 	l.counts.read.Add(uint64(len(records)))
 }
 
-// assigned records a change of the assignment, told as the whole set that is held now.
-func (l *readerLog) assigned(held map[client.Partition]bool) {
+// given adds partitions to what is held, taken removes some.
+func (l *readerLog) given(partitions []client.PartitionOffset) {
+	for _, p := range partitions {
+		l.held[p.Partition] = true
+	}
+}
+
+func (l *readerLog) taken(partitions []client.PartitionOffset) {
+	for _, p := range partitions {
+		delete(l.held, p.Partition)
+	}
+}
+
+// reassigned records a change of the assignment, told as the whole set that is held now. After its first a session is
+// ready; of says whose settings it shows.
+func (l *readerLog) reassigned(of any) {
 	now := l.clock.Now()
 	op := history.Op{Kind: history.Assign, Outcome: history.OK, Call: now, Return: now, Partition: history.Unknown, Offset: history.Unknown}
-	for p := range held {
+	for p := range l.held {
 		op.Partitions = append(op.Partitions, l.partition(p.Topic, p.Partition))
 	}
+	slices.Sort(op.Partitions)
 	l.record(&op)
+	if !l.ready {
+		l.ready = true
+		l.emit(worker.Event{Is: worker.Ready, Settings: settingsOf(of)})
+	}
 }

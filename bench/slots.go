@@ -70,8 +70,3 @@ func (s *slots) give(slot client.Slot) {
 	s.free[at&s.mask] = slot
 	s.given.Store(at + 1)
 }
-
-// inFlight is how many places are taken.
-func (s *slots) inFlight() int {
-	return len(s.flights) - int(s.given.Load()-s.taken.Load())
-}

@@ -40,9 +40,14 @@ func ExitCode(stage rundir.Stage, verdict string, asExpected, thresholdsMet bool
 	return CombinedExit(codes)
 }
 
-// JudgedExit is the exit code of a judgement alone: how the run ended and its thresholds are left aside.
-func JudgedExit(j check.Judgement) int {
-	return verdictExit(j.Verdict.String(), j.AsExpected && (j.Guarantee != "" || j.Verdict != check.Violated))
+// JudgedExit is the exit code of a judgement: what made the run end and its thresholds are left aside, but one that did not
+// come to its end is no success whatever was seen of it. The stage of a hand-written history is Complete.
+func JudgedExit(stage rundir.Stage, j check.Judgement) int {
+	code := verdictExit(j.Verdict.String(), j.AsExpected && (j.Guarantee != "" || j.Verdict != check.Violated))
+	if code == ExitAsExpected && stage != rundir.Complete {
+		return ExitInconclusive
+	}
+	return code
 }
 
 func verdictExit(verdict string, asExpected bool) int {

@@ -107,8 +107,11 @@ func TestJudgedExit(t *testing.T) {
 		{check.Judgement{Verdict: check.Unjudged, AsExpected: true}, 0},
 		{check.Judgement{Verdict: check.Violated, AsExpected: true}, 1}, // nothing was claimed, so nothing was expected
 	} {
-		if got := JudgedExit(r.j); got != r.want {
+		if got := JudgedExit(rundir.Complete, r.j); got != r.want {
 			t.Errorf("%q %v as expected %v: exit %d, want %d", r.j.Guarantee, r.j.Verdict, r.j.AsExpected, got, r.want)
+		}
+		if got := JudgedExit(rundir.Interrupted, r.j); got == ExitAsExpected {
+			t.Errorf("%q %v as expected %v of a run that was interrupted: exit %d", r.j.Guarantee, r.j.Verdict, r.j.AsExpected, got)
 		}
 	}
 }

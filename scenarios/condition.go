@@ -154,9 +154,6 @@ func (out *Condition) compare(c call, f function) error {
 	return err
 }
 
-// String is the condition as written.
-func (c Condition) String() string { return c.Text }
-
 // ParseTrigger reads a time from the start of measuring, or a condition.
 func ParseTrigger(s string) (Trigger, error) {
 	if s = strings.TrimSpace(s); s != "" && (s[0] >= '0' && s[0] <= '9' || s[0] == '.' || s[0] == '-') {

@@ -56,18 +56,6 @@ func PromiseOf(s Scenario, g Guarantee) Promise {
 	return Promise{Guarantee: g}
 }
 
-// Strongest is the strongest guarantee that the settings promise, Unjudged where they promise none. At-most-once and
-// at-least-once are no stronger than each other; where both hold without exactly-once, it is at-least-once.
-func Strongest(s Scenario) Guarantee {
-	strongest := Unjudged
-	for _, p := range Promises(s) {
-		if p.Given() {
-			strongest = p.Guarantee
-		}
-	}
-	return strongest
-}
-
 // rests says what a promise that is given rests on, beyond the settings that give it.
 func rests(s *Scenario, g Guarantee) []string {
 	var on []string

@@ -134,20 +134,6 @@ func parsed(t *testing.T, src string, set ...string) Scenario {
 	return s
 }
 
-func TestStrongest(t *testing.T) {
-	for want, s := range map[Guarantee]Scenario{
-		ExactlyOnce:             parsed(t, produces),
-		ExactlyOnceTransactions: parsed(t, transacts),
-		AtLeastOnce:             parsed(t, produces, "client.enable.idempotence=false"),
-		AtMostOnce:              parsed(t, produces, "client={acks: 1, retries: 0}"),
-		Unjudged:                parsed(t, produces, "client={acks: 1}"),
-	} {
-		if got := Strongest(s); got != want {
-			t.Errorf("the settings promise %q, want %q: %+v", got, want, Promises(s))
-		}
-	}
-}
-
 func TestAPromiseSaysWhatItRestsOn(t *testing.T) {
 	p := PromiseOf(parsed(t, produces, "cluster.config.unclean.leader.election.enable=true"), AtLeastOnce)
 	if !p.Given() || !strings.Contains(strings.Join(p.Rests, "\n"), "unclean.leader.election.enable=true") {

@@ -98,7 +98,7 @@ func (a *app) checkDir(dir string, asJSON bool) error {
 
 func (a *app) printJudged(title string, meta rundir.Meta, judgement check.Judgement, asJSON bool) error {
 	judged := reports.Judge(judgement, meta.Clock.MeasureStart)
-	a.exit = reports.ExitCode(meta.Stage, judged.Verdict, judgement.AsExpected, true)
+	a.exit = reports.JudgedExit(meta.Stage, judgement)
 	if asJSON {
 		return reports.WriteJSON(a.out, judged)
 	}

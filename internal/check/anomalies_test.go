@@ -303,6 +303,14 @@ func stories() []story {
 		{"a consumer skips", "poll-skip", after(three, poll("0a"), poll("2c"), final(0, 3, "0a 1b 2c")), Violated},
 		{"a consumer skips within a poll", "poll-skip", after(three, poll("0a 2c"), final(0, 3, "0a 1b 2c")), Violated},
 		{"it skips within a transaction", "internal-poll-skip", after(three, poll("0a", in("t1")), poll("2c", in("t1")), final(0, 3, "0a 1b 2c")), Violated},
+		// A member is paused with records in hand; the group gives the partition to another, which goes on; the first wakes up, its
+		// transaction is refused, and it gets the partition back where the other had come to.
+		{"polled and undone, and another member went on meanwhile", "poll-skip", after(three, assign(0), position(1), poll("1b", ofGroup("g")),
+			poll("1b", ofGroup("g"), by("c1")), closing("t1", "failed", by("c0")), poll("2c", ofGroup("g")), final(0, 3, "0a 1b 2c")), Unjudged},
+		{"polled and undone, and another member had it before only", "poll-skip", after(three, assign(0), poll("0a", ofGroup("g")), poll("1b", ofGroup("g"), by("c1")), position(1),
+			poll("1b", ofGroup("g")), closing("t1", "failed", by("c0")), poll("2c", ofGroup("g")), final(0, 3, "0a 1b 2c")), Violated},
+		{"polled and undone, and a client of another group has it", "poll-skip", after(three, assign(0), position(1), poll("1b", ofGroup("g")),
+			poll("1b", ofGroup("h"), by("c1")), closing("t1", "failed", by("c0")), poll("2c", ofGroup("g")), final(0, 3, "0a 1b 2c")), Violated},
 		{"another member of the group got it", "poll-skip", after(three, poll("0a", ofGroup("g")), poll("2c", ofGroup("g")), poll("1b", ofGroup("g"), by("c1"))), Unjudged},
 		{"another group got it", "poll-skip", after(three, poll("0a", ofGroup("g")), poll("2c", ofGroup("g")), poll("1b", ofGroup("h"), by("c1"))), Violated},
 		{"what it skips is no record", "", lines(send("ok", "a", 0, in("t1")), closing("t1", "ok"), send("ok", "b", 2), poll("0a"), poll("2b")), Unjudged},

@@ -48,6 +48,9 @@ func (c *effects) add(v *view) {
 		return
 	}
 	g := c.group(v.Op)
+	if !slices.Contains(groups, g) {
+		return
+	}
 	c.again.checked += uint64(len(v.values))
 	for k, i := range v.values {
 		e := g.effects.get(i)

@@ -156,6 +156,9 @@ func crowds() []story {
 	return []story{
 		{"sixteen values twice", "", lines(strings.Join(sent, "\n"), final(0, 2*n, once+twice)), Violated},
 		{"one value at seven offsets", "", lines(send("ok", "a", 0), final(0, 7, "0a 1a 2a 3a 4a 5a 6a")), Violated},
+		{"one value at six offsets", "", lines(send("ok", "a", 0), final(0, 6, "0a 1a 2a 3a 4a 5a")), Violated},
+		{"one value at seven offsets, told one by one", "", lines(send("ok", "a", 0), poll("0a"), poll("1a", by("c1")), poll("2a", by("c2")), poll("3a", by("c3")),
+			poll("4a", by("c4")), poll("5a", by("c5")), poll("6a", by("c6"))), Violated},
 		{"one value at five offsets, told by consumers", "", lines(send("ok", "a", 0), poll("0a 1a 2a"), poll("3a 4a")), Violated},
 		{"sixteen values lost", "", lines(strings.Join(sent, "\n"), send("ok", "q", n), final(0, n+1, fmt.Sprintf("%dq", n))), Violated},
 		{"eight values skipped, one by one", "", lines(strings.Join(sent, "\n"), poll(gaps), poll(once, by("c1"))), Violated},

@@ -491,6 +491,8 @@ func overtaken(g *garden) (planted, bool) {
 	found := planted{anomaly: nonmonotonicSend, count: 1, value: s.a.Value, breaks: breaksOrder}
 	if slices.Contains(g.mates(s.a.Value), s.b.Value) {
 		found.with = append(found.with, internalNonmonoSend) // its closer name
+	} else if len(g.mates(s.b.Value)) > 0 {
+		found.with = append(found.with, precommittedRead) // where the earlier was polled, before the later's transaction
 	}
 	return found, true
 }

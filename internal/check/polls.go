@@ -12,6 +12,8 @@ import (
 type polls struct {
 	*court
 	readers   map[int32]*reader
+	turns     map[*group][]turn // by partition
+	now       uint64            // operations so far
 	back      tally
 	skipped   tally // that nobody of the group got
 	taken     tally // that another member got
@@ -20,20 +22,27 @@ type polls struct {
 	precommit tally
 }
 
+// turn is who polled a partition last for a group, and when somebody else did before.
+type turn struct {
+	client     int32
+	at, others uint64
+}
+
 // reader is one client's position on all partitions.
 type reader struct {
 	next      []int64 // by partition: the offset that should come next, unknown: -1
 	most      []int64 // by partition: the latest that may come next; beyond next only after an abort
 	txn       []uint64
-	began     []int64 // by partition: the first offset that it polled in that transaction
-	undone    []bool  // by partition: what it had polled ahead was undone by an abort
-	committed []int64 // the position to which it rewinds after an aborted transaction, unknown: -1
+	began     []int64  // by partition: the first offset that it polled in that transaction
+	undone    []bool   // by partition: what it had polled ahead was undone by an abort
+	committed []int64  // the position to which it rewinds after an aborted transaction, unknown: -1
+	since     []uint64 // by partition: when it committed that
 	pending   []history.PartitionOffset
 }
 
 func newPolls(c *court) *polls {
 	return &polls{
-		court: c, readers: map[int32]*reader{},
+		court: c, readers: map[int32]*reader{}, turns: map[*group][]turn{},
 		back: tally{anomaly: nonmonotonicPoll}, skipped: tally{anomaly: pollSkip, variant: unhandled}, taken: tally{anomaly: pollSkip, variant: handled},
 		txnBack: tally{anomaly: internalNonmonoPoll}, txnSkip: tally{anomaly: internalPollSkip}, precommit: tally{anomaly: precommittedRead},
 	}
@@ -44,10 +53,12 @@ func (c *polls) kinds() []history.Kind {
 }
 
 func (c *polls) add(v *view) {
+	c.now++
 	r := c.readers[v.Client]
 	if r == nil {
 		n := len(c.parts)
-		r = &reader{next: unknowns(n), most: unknowns(n), txn: make([]uint64, n), began: unknowns(n), undone: make([]bool, n), committed: unknowns(n)}
+		r = &reader{next: unknowns(n), most: unknowns(n), txn: make([]uint64, n), began: unknowns(n), undone: make([]bool, n),
+			committed: unknowns(n), since: make([]uint64, n)}
 		c.readers[v.Client] = r
 	}
 	switch v.Kind {
@@ -67,9 +78,9 @@ func (c *polls) add(v *view) {
 			r.pending = append(r.pending, v.Offsets...)
 			return
 		}
-		r.commit(v.Offsets)
+		r.commit(v.Offsets, c.now)
 	case history.Txn:
-		r.end(v.Outcome, v.Txn)
+		r.end(v.Outcome, v.Txn, c.now)
 	}
 }
 
@@ -90,20 +101,20 @@ func (r *reader) forget(stay []int32) {
 	}
 }
 
-func (r *reader) commit(offsets []history.PartitionOffset) {
+func (r *reader) commit(offsets []history.PartitionOffset, now uint64) {
 	for _, o := range offsets {
 		if o.Partition >= 0 && int(o.Partition) < len(r.committed) {
-			r.committed[o.Partition] = o.Offset
+			r.committed[o.Partition], r.since[o.Partition] = o.Offset, now
 		}
 	}
 }
 
 // end of a transaction: after one that failed the client reads again from what it last committed, or at the latest from
 // where the transaction began to read; after one whose outcome is open nobody knows from where.
-func (r *reader) end(outcome history.Outcome, txn uint64) {
+func (r *reader) end(outcome history.Outcome, txn, now uint64) {
 	switch outcome {
 	case history.OK:
-		r.commit(r.pending)
+		r.commit(r.pending, now)
 	case history.Failed:
 		for p, to := range r.committed {
 			r.undone[p] = r.undone[p] || r.next[p] != to
@@ -128,6 +139,8 @@ func (c *polls) poll(r *reader, v *view) {
 		r.began[v.Partition] = v.Records[0].Offset
 	}
 	inside := v.Txn != 0 && r.txn[v.Partition] == v.Txn
+	others := c.othersPolled(v)
+	undone := r.undone[v.Partition] && others <= r.since[v.Partition]
 	back, skip := false, false
 	for k := range v.Records {
 		offset := v.Records[k].Offset
@@ -138,7 +151,7 @@ func (c *polls) poll(r *reader, v *view) {
 				back = true
 				c.wentBack(v, k, next, inside)
 			case offset > most && !skip:
-				skip = c.leftOut(v, most, offset, inside, k == 0 && r.undone[v.Partition])
+				skip = c.leftOut(v, most, offset, inside, k == 0 && undone)
 			}
 		}
 		next, most = offset+1, offset+1
@@ -146,6 +159,20 @@ func (c *polls) poll(r *reader, v *view) {
 		c.tooEarly(v, k)
 	}
 	r.next[v.Partition], r.most[v.Partition], r.txn[v.Partition], r.undone[v.Partition] = next, most, v.Txn, false
+}
+
+// othersPolled tells when another member of the client's group polled the partition last, 0 for never; it notes this poll.
+func (c *polls) othersPolled(v *view) uint64 {
+	g := c.group(v.Op)
+	if c.turns[g] == nil {
+		c.turns[g] = make([]turn, len(c.parts))
+	}
+	t := &c.turns[g][v.Partition]
+	if t.client != v.Client {
+		t.client, t.others = v.Client, t.at
+	}
+	t.at = c.now
+	return t.others
 }
 
 // moved are the polls by which a client came from one offset to another.
@@ -175,8 +202,8 @@ func (c *polls) wentBack(v *view, k int, next int64, inside bool) {
 	})
 }
 
-// leftOut looks for records that are known to stand between two offsets that a client got one after the other. What was
-// polled and then undone nobody has got.
+// leftOut looks for records that are known to stand between two offsets that a client got one after the other. What it
+// polled and then undid nobody has got, unless the group has let another member go on with the partition meanwhile.
 func (c *polls) leftOut(v *view, next, got int64, inside, undone bool) bool {
 	first, what, t := int64(history.Unknown), index(0), (*tally)(nil)
 	group := c.group(v.Op)

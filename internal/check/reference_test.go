@@ -470,13 +470,14 @@ func (r *reference) positions(f map[string]uint64) {
 	type state struct {
 		next, most, committed, txn, began map[int32]int64
 		undone                            map[int32]bool
+		since                             map[int32]int // when it committed, as an index
 	}
 	clients := map[int32]*state{}
 	for i := range r.ops {
 		op := &r.ops[i]
 		s := clients[op.Client]
 		if s == nil {
-			s = &state{map[int32]int64{}, map[int32]int64{}, map[int32]int64{}, map[int32]int64{}, map[int32]int64{}, map[int32]bool{}}
+			s = &state{map[int32]int64{}, map[int32]int64{}, map[int32]int64{}, map[int32]int64{}, map[int32]int64{}, map[int32]bool{}, map[int32]int{}}
 			clients[op.Client] = s
 		}
 		switch op.Kind {
@@ -487,14 +488,14 @@ func (r *reference) positions(f map[string]uint64) {
 		case log.Commit:
 			if op.Outcome == log.OK && op.Txn == 0 {
 				for _, o := range op.Offsets {
-					s.committed[o.Partition] = o.Offset
+					s.committed[o.Partition], s.since[o.Partition] = o.Offset, i
 				}
 			}
 		case log.Txn:
 			switch op.Outcome {
 			case log.OK:
 				for o := range r.offsetsOf(op.Client, i) {
-					s.committed[o.Partition] = o.Offset
+					s.committed[o.Partition], s.since[o.Partition] = o.Offset, i
 				}
 			case log.Failed:
 				for p := range r.head.Partitions {
@@ -518,9 +519,23 @@ func (r *reference) positions(f map[string]uint64) {
 			if n := len(op.Records); n > 0 && s.txn[op.Partition] != int64(op.Txn) {
 				s.began[op.Partition] = op.Records[0].Offset
 			}
+			if s.undone[op.Partition] && r.takenOver(op, s.since[op.Partition], i) {
+				delete(s.undone, op.Partition)
+			}
 			r.poll(f, all, op, s.next, s.most, s.txn, s.undone)
 		}
 	}
+}
+
+// takenOver: another member of the group polled the partition between two operations.
+func (r *reference) takenOver(by *log.Op, from, to int) bool {
+	for i := from + 1; i < to; i++ {
+		op := &r.ops[i]
+		if op.Kind == log.Poll && op.Client != by.Client && op.Partition == by.Partition && len(op.Records) > 0 && r.group(op) == r.group(by) {
+			return true
+		}
+	}
+	return false
 }
 
 // offsetsOf are the offsets that a client committed within transactions since it last ended one.

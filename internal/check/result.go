@@ -6,8 +6,6 @@
 // to hold in evidence.go.
 package check
 
-import "encoding/json"
-
 // Verdict on a guarantee. The zero value is Inconclusive, so that whatever was forgotten never holds.
 type Verdict uint8
 
@@ -30,9 +28,6 @@ func (v Verdict) String() string {
 		return "inconclusive"
 	}
 }
-
-// MarshalJSON writes the verdict's word.
-func (v Verdict) MarshalJSON() ([]byte, error) { return json.Marshal(v.String()) }
 
 // Judgement is all that the judge has to say about one history.
 type Judgement struct {

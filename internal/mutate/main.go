@@ -34,8 +34,24 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, o); err != nil {
+	if err := mutate(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "mutate:", err)
 		os.Exit(1)
 	}
+}
+
+func mutate(ctx context.Context, o options) error {
+	explained := ""
+	if o.explained != "" {
+		b, err := os.ReadFile(o.explained)
+		if err != nil {
+			return err
+		}
+		explained = string(b)
+	}
+	results, err := run(ctx, o)
+	if err == nil && !o.list {
+		report(os.Stdout, results, explained)
+	}
+	return err
 }

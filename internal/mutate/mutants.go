@@ -46,7 +46,8 @@ type mutator struct {
 	fn      string
 	hash    string
 	counts  map[string]int
-	groups  map[string][]string // constants by their declaration
+	groups  map[string][]string     // constants by their declaration
+	sole    map[*ast.BlockStmt]bool // has one statement, and goes with its if
 }
 
 func (m *mutator) offset(p token.Pos) int { return m.fset.Position(p).Offset }
@@ -151,7 +152,7 @@ func (m *mutator) function(f *ast.FuncDecl) {
 	h := fnv.New32a()
 	h.Write(m.src[m.offset(f.Pos()):m.offset(f.End())])
 	m.hash = fmt.Sprintf("%08x", h.Sum32())
-	m.counts = map[string]int{}
+	m.counts, m.sole = map[string]int{}, map[*ast.BlockStmt]bool{}
 	sig := m.info.Defs[f.Name].Type().(*types.Signature)
 	m.early(f, sig)
 	m.body(f.Body, sig)
@@ -195,13 +196,16 @@ func (m *mutator) visit(b *ast.BlockStmt, sig *types.Signature) func(ast.Node) b
 		case *ast.GenDecl:
 			return n.Tok == token.VAR
 		case *ast.BlockStmt:
-			m.statements(n.List, n == b && sig.Results().Len() > 0)
+			if !m.sole[n] {
+				m.statements(n.List, n == b && sig.Results().Len() > 0)
+			}
 		case *ast.CaseClause:
 			m.statements(n.Body, false)
 		case *ast.SwitchStmt:
 			m.cases(n)
 		case *ast.IfStmt:
 			m.condition(n.Cond)
+			m.sole[n.Body] = n.Else == nil && len(n.Body.List) == 1 // leaving it out is leaving out the if
 		case *ast.ForStmt:
 			if n.Cond != nil {
 				m.condition(n.Cond)
@@ -352,7 +356,11 @@ func (m *mutator) constant(e ast.Expr, value types.TypeAndValue) {
 	if !basic {
 		return
 	}
-	for _, step := range []string{"+", "-"} {
+	steps := []string{"+", "-"}
+	if _, literal := ast.Unparen(e).(*ast.BasicLit); !literal {
+		steps = steps[:1] // a name stands for something else either way
+	}
+	for _, step := range steps {
 		if b, _ := t.Underlying().(*types.Basic); step == "-" && b.Info()&types.IsUnsigned != 0 && constant.Sign(value.Value) == 0 {
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"maps"
 	"os"
 	"os/exec"
@@ -37,32 +38,36 @@ type result struct {
 	Tests   string  `json:"tests,omitempty"` // of a survivor: what the test files hash to
 }
 
-func run(ctx context.Context, o options) error {
+// run makes the mutants and tells what became of them; with the option list it only lists them.
+func run(ctx context.Context, o options) ([]result, error) {
 	dir, err := os.MkdirTemp("", "mutate")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer os.RemoveAll(dir)
 	s, err := load(ctx, o.pkg)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	tests, err := testsOf(s.dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	binary, mutants, err := s.build(ctx, o.files, o.pkg, dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if o.list {
 		for _, m := range mutants {
 			fmt.Printf("%s\n\t%s:%d  %s\n", m.Name, m.File, m.Line, m.What)
 		}
-		return nil
+		return nil, nil
 	}
 	r := &runner{options: o, binary: binary, dir: s.dir, tests: tests}
-	return r.all(ctx, mutants)
+	if err := r.all(ctx, mutants); err != nil {
+		return nil, err
+	}
+	return r.known(mutants), nil
 }
 
 // runner runs the tests against one mutant after another.
@@ -104,7 +109,18 @@ func (r *runner) all(ctx context.Context, mutants []mutant) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return r.report(mutants)
+	return nil
+}
+
+// known are the results of today's mutants.
+func (r *runner) known(mutants []mutant) (list []result) {
+	for _, m := range mutants {
+		if one, done := r.results[m.Name]; done {
+			one.File, one.Line = m.File, m.Line // they may have moved
+			list = append(list, one)
+		}
+	}
+	return list
 }
 
 func (r *runner) wanted(m mutant) bool {
@@ -240,52 +256,44 @@ func culprit(out string) string {
 }
 
 // report is a table by file, and the survivors that nobody has explained.
-func (r *runner) report(mutants []mutant) error {
-	explained := ""
-	if r.explained != "" {
-		b, err := os.ReadFile(r.explained)
-		if err != nil {
-			return err
-		}
-		explained = string(b)
-	}
-	type row struct{ made, killed, survived, explained int }
+func report(w io.Writer, list []result, explained string) {
+	type row struct{ made, killed, explained, survived int }
 	rows, sum := map[string]*row{}, row{}
-	var open []string
-	for _, m := range mutants {
-		one, done := r.results[m.Name]
-		if !done {
-			continue
+	var open []result
+	for _, one := range list {
+		if rows[one.File] == nil {
+			rows[one.File] = &row{}
 		}
-		if rows[m.File] == nil {
-			rows[m.File] = &row{}
-		}
-		for _, f := range []*row{rows[m.File], &sum} {
+		why := strings.Contains(explained, "`"+one.Name+"`")
+		for _, f := range []*row{rows[one.File], &sum} {
 			f.made++
 			switch {
 			case one.Killed:
 				f.killed++
-			case strings.Contains(explained, "`"+m.Name+"`"):
+			case why:
 				f.explained++
 			default:
 				f.survived++
 			}
 		}
-		if !one.Killed && !strings.Contains(explained, "`"+m.Name+"`") {
-			open = append(open, fmt.Sprintf("%s:%d\t%s\t%s", m.File, m.Line, m.Name, m.What))
+		if !one.Killed && !why {
+			open = append(open, one)
 		}
 	}
-	rows["all"] = &sum
-	fmt.Println("| file | mutants | killed | explained | unexplained |\n|---|---|---|---|---|")
-	for _, file := range append(slices.DeleteFunc(sorted(rows), func(f string) bool { return f == "all" }), "all") {
-		f := rows[file]
-		fmt.Printf("| %s | %d | %d | %d | %d |\n", file, f.made, f.killed, f.explained, f.survived)
+	fmt.Fprintln(w, "| file | mutants | killed | explained | unexplained |\n|---|---|---|---|---|")
+	print := func(file string, f *row) {
+		fmt.Fprintf(w, "| %s | %d | %d | %d | %d |\n", file, f.made, f.killed, f.explained, f.survived)
 	}
+	for _, file := range sorted(rows) {
+		print(file, rows[file])
+	}
+	print("all", &sum)
 	if len(open) > 0 {
-		fmt.Println("\nsurvivors that nobody has explained:")
-		fmt.Println(strings.Join(open, "\n"))
+		fmt.Fprintln(w, "\nsurvivors that nobody has explained:")
 	}
-	return nil
+	for _, one := range open {
+		fmt.Fprintf(w, "%s:%d\t%s\t%s\n", one.File, one.Line, one.Name, one.What)
+	}
 }
 
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -123,24 +122,3 @@ func Log(dir, name string, session int) string {
 
 // History is the path of a run directory's logs.
 func History(dir string) string { return filepath.Join(dir, HistoryDir) }
-
-// List returns the run directories below dir, itself included, in order of their names; it does not look inside
-// a run directory for others.
-func List(dir string) ([]string, error) {
-	var runs []string
-	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.IsDir() {
-			return err
-		}
-		if _, err := os.Stat(filepath.Join(path, MetaFile)); err == nil {
-			runs = append(runs, path)
-			return fs.SkipDir
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list runs: %w", err)
-	}
-	slices.Sort(runs)
-	return runs, nil
-}
