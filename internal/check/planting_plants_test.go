@@ -321,9 +321,10 @@ func readsItsOwn(g *garden) (planted, bool) {
 func (g *garden) stretch() (p int32, list []log.Record, gone log.Record, ok bool) {
 	parts := slices.Sorted(keys(g.seen))
 	g.rng.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
+	known := func(r log.Record) bool { return g.acked(r.Value) || g.sure[r.Value] }
 	for _, p := range parts {
 		whole := slices.DeleteFunc(slices.Clone(g.seen[p]), func(r log.Record) bool {
-			return len(g.sends[r.Value]) == 0 || !g.acked(r.Value) && !g.sure[r.Value]
+			return len(g.sends[r.Value]) == 0 || !known(r) && !g.polled(r.Value)
 		})
 		if len(whole) < 3 {
 			continue
@@ -332,7 +333,9 @@ func (g *garden) stretch() (p int32, list []log.Record, gone log.Record, ok bool
 		to := from + 3 + g.rng.IntN(len(whole)-from-2)
 		list = slices.Clone(whole[from:to])
 		at := 1 + g.rng.IntN(len(list)-2)
-		gone = list[at]
+		if gone = list[at]; !known(gone) {
+			continue
+		}
 		return p, slices.Delete(list, at, at+1), gone, true
 	}
 	return 0, nil, log.Record{}, false

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-var histories = flag.Int("histories", 2000, "how many histories to generate; a twentieth of them is what each anomaly is planted in")
+var histories = flag.Int("histories", 800, "how many histories to generate; a twentieth of them is what each anomaly is planted in")
 
 // alive is a history in which nothing is wrong.
 func alive(seed uint64, recorded bool) *chronicle {
