@@ -41,10 +41,14 @@ func ExitCode(stage rundir.Stage, verdict string, asExpected, thresholdsMet bool
 }
 
 // JudgedExit is the exit code of a judgement: what made the run end and its thresholds are left aside, but one that did not
-// come to its end is no success whatever was seen of it. The stage of a hand-written history is Complete.
+// come to its end is no success whatever was seen of it, and one that was interrupted says so as the run itself did. The stage
+// of a hand-written history is Complete.
 func JudgedExit(stage rundir.Stage, j check.Judgement) int {
 	code := verdictExit(j.Verdict.String(), j.AsExpected && (j.Guarantee != "" || j.Verdict != check.Violated))
-	if code == ExitAsExpected && stage != rundir.Complete {
+	switch {
+	case stage == rundir.Interrupted:
+		return ExitInterrupted
+	case code == ExitAsExpected && stage != rundir.Complete:
 		return ExitInconclusive
 	}
 	return code

@@ -110,8 +110,11 @@ func TestJudgedExit(t *testing.T) {
 		if got := JudgedExit(rundir.Complete, r.j); got != r.want {
 			t.Errorf("%q %v as expected %v: exit %d, want %d", r.j.Guarantee, r.j.Verdict, r.j.AsExpected, got, r.want)
 		}
-		if got := JudgedExit(rundir.Interrupted, r.j); got == ExitAsExpected {
+		if got := JudgedExit(rundir.Interrupted, r.j); got != ExitInterrupted {
 			t.Errorf("%q %v as expected %v of a run that was interrupted: exit %d", r.j.Guarantee, r.j.Verdict, r.j.AsExpected, got)
+		}
+		if got := JudgedExit(rundir.Draining, r.j); got == ExitAsExpected {
+			t.Errorf("%q %v as expected %v of a run that was cut off: exit %d", r.j.Guarantee, r.j.Verdict, r.j.AsExpected, got)
 		}
 	}
 }

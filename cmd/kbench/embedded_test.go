@@ -282,7 +282,7 @@ func TestAnInterruptOnTheSimulation(t *testing.T) {
 				t.Errorf("exit code %d\n%s%s", code, stdout.String(), stderr.String())
 			}
 			noProcesses(t, out)
-			if verdict, _ := command(t, reports.ExitInconclusive, "check", out); !strings.Contains(verdict, "INCONCLUSIVE") {
+			if verdict, _ := command(t, reports.ExitInterrupted, "check", out); !strings.Contains(verdict, "INCONCLUSIVE") {
 				t.Errorf("check says %s", verdict)
 			}
 			h, err := history.Open(rundir.History(out))
