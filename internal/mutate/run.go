@@ -81,14 +81,23 @@ type runner struct {
 }
 
 func (r *runner) all(ctx context.Context, mutants []mutant) error {
-	if by, err := r.try(ctx, -1); err != nil || by != "" {
-		return fmt.Errorf("without a mutant the tests must pass: %s, %w", by, err)
+	switch by, err := r.try(ctx, -1); {
+	case err != nil:
+		return fmt.Errorf("without a mutant the tests must pass: %w", err)
+	case by != "":
+		return fmt.Errorf("without a mutant the tests must pass: %s", by)
 	}
 	if err := r.open(); err != nil {
 		return err
 	}
 	if r.file != nil {
 		defer r.file.Close()
+	}
+	var todo []mutant
+	for _, m := range mutants {
+		if _, done := r.results[m.Name]; !done && r.wanted(m) {
+			todo = append(todo, m)
+		}
 	}
 	work := make(chan mutant)
 	var wg sync.WaitGroup
@@ -99,8 +108,8 @@ func (r *runner) all(ctx context.Context, mutants []mutant) error {
 			}
 		})
 	}
-	for _, m := range mutants {
-		if _, done := r.results[m.Name]; !done && ctx.Err() == nil && r.wanted(m) {
+	for _, m := range todo {
+		if ctx.Err() == nil {
 			work <- m
 		}
 	}
