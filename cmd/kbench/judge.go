@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -36,7 +37,7 @@ func summarize(dir string) (reports.Summary, error) {
 	if err != nil {
 		return reports.Summary{}, err
 	}
-	judgement, err := check.Dir(dir)
+	judgement, err := frugally(dir)
 	if err != nil {
 		return reports.Summary{}, fmt.Errorf("judge %s: %w", dir, err)
 	}
@@ -45,6 +46,16 @@ func summarize(dir string) (reports.Summary, error) {
 		return reports.Summary{}, fmt.Errorf("measure %s: %w", dir, err)
 	}
 	return reports.Summary{Document: reports.Build(meta, judgement, figures), Meta: meta, Dir: dir}, nil
+}
+
+// frugally judges a run with little memory to spare, unless GOGC in the environment asks for less.
+func frugally(dir string) (check.Judgement, error) {
+	before := debug.SetGCPercent(check.GCPercent)
+	defer debug.SetGCPercent(before)
+	if before >= 0 && before < check.GCPercent {
+		debug.SetGCPercent(before)
+	}
+	return check.Dir(dir)
 }
 
 // style is how text looks on w: in colour on a terminal, unless NO_COLOR is set.
@@ -89,7 +100,7 @@ func (a *app) checkDir(dir string, asJSON bool) error {
 	if err != nil {
 		return usage(fmt.Errorf("%s is no run directory: %w", dir, err))
 	}
-	judgement, err := check.Dir(dir)
+	judgement, err := frugally(dir)
 	if err != nil {
 		return &exitError{reports.ExitInconclusive, err}
 	}

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
 	"strconv"
 	"testing"
 	"time"
@@ -88,6 +89,7 @@ func judgeApart(t *testing.T, run longRun) {
 }
 
 func reportJudging(t *testing.T, dir string) {
+	debug.SetGCPercent(GCPercent)
 	start := time.Now()
 	j, err := Dir(dir)
 	if err != nil {
