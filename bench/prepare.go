@@ -339,7 +339,7 @@ func (r *run) producerSpec(n int) *producerSpec {
 		settings["transactional.id"] = r.physical(strings.ReplaceAll(id, "{instance}", strconv.Itoa(n)))
 	}
 	spec := &producerSpec{
-		Settings: settings, Rate: s.Load.Rate, Max: s.Load.Max, Producers: s.Producers.Count,
+		Settings: settings, Stages: s.Load.Stages(), Warmup: s.Load.Warmup, Max: s.Load.Max, Producers: s.Producers.Count,
 		Size: s.Load.Record.Size, Keys: keySpec{Kind: s.Load.Record.Keys, Count: s.Load.Record.KeyCount},
 		Payload: payloadSpec{Kind: s.Load.Record.Payload, File: s.Load.Record.PayloadFile, Compressibility: s.Load.Record.Compressibility},
 		Txn:     txnSpec{Size: s.Load.Txn.Size, Abort: s.Load.Txn.Abort, Every: s.Load.Txn.Every},
@@ -524,6 +524,6 @@ func (r *run) awaitGroups(ctx context.Context) error {
 	return nil
 }
 
-func beginCommand(start, end int64) worker.Command {
-	return worker.Command{Do: worker.Begin, At: start, End: end}
+func beginCommand(start, from, end int64) worker.Command {
+	return worker.Command{Do: worker.Begin, At: start, From: from, End: end}
 }

@@ -12,13 +12,15 @@ import (
 	"github.com/kbench/kbench/internal/history"
 	"github.com/kbench/kbench/internal/payload"
 	"github.com/kbench/kbench/internal/worker"
+	"github.com/kbench/kbench/scenarios"
 )
 
 // producerSpec is a producer's part of the load.
 type producerSpec struct {
 	Settings  map[string]string
-	Topics    []string // names on the cluster, used in turn
-	Rate      float64  // records a second of all producers together; 0: none by schedule
+	Topics    []string          // names on the cluster, used in turn
+	Stages    []scenarios.Stage // of all producers together, from the end of the warm-up; none: nothing by schedule
+	Warmup    time.Duration
 	Max       bool
 	Producers int
 	Records   int64 // of this producer, by schedule; 0: no such end
@@ -168,7 +170,7 @@ func (p *producer) obeyOne(ctx context.Context, c worker.Command, tasks chan<- f
 	switch c.Do {
 	case worker.Begin:
 		tasks <- func() error {
-			err := p.schedule(ctx, c.At, c.End)
+			err := p.schedule(ctx, c.At, max(c.At, c.From), c.End)
 			p.answer(c.ID, err)
 			return err
 		}
@@ -196,13 +198,14 @@ func (s *session) answer(id uint64, err error) {
 	s.emit(e)
 }
 
-// schedule sends from start until end on the run's clock, each record at its intended time or, where the client
-// holds the sender up, as soon after it as can be: never skipped, and never moved.
-func (p *producer) schedule(ctx context.Context, start, end int64) error {
+// schedule sends what is due from a time on until end on the run's clock, by a schedule that began at start: each record
+// at its intended time or, where the client holds the sender up, as soon after it as can be: never skipped, and never moved.
+func (p *producer) schedule(ctx context.Context, start, from, end int64) error {
 	if p.spec.Max {
-		return p.flatOut(ctx, start, end)
+		return p.flatOut(ctx, from, end)
 	}
-	if p.spec.Rate <= 0 {
+	pace := newCourse(p.spec.Warmup, p.spec.Stages, p.spec.Producers, p.session.spec.Number)
+	if len(pace.lines) == 0 {
 		return nil
 	}
 	sleeper, err := p.clock.NewSleeper(ctx)
@@ -210,12 +213,13 @@ func (p *producer) schedule(ctx context.Context, start, end int64) error {
 		return &worker.MachineError{Err: err}
 	}
 	defer sleeper.Close()
-	pace := constant{perSecond: p.spec.Rate, producers: p.spec.Producers, producer: p.session.spec.Number}
-	for n := uint64(0); p.spec.Records == 0 || n < uint64(p.spec.Records); n++ {
-		intended := start + int64(pace.At(n))
-		if intended >= end || !sleeper.Until(intended) || ctx.Err() != nil {
+	first := pace.after(time.Duration(from - start))
+	for n := first; p.spec.Records == 0 || n < uint64(p.spec.Records); n++ {
+		after := pace.At(n)
+		if after >= time.Duration(end-start) || !sleeper.Until(start+int64(after)) || ctx.Err() != nil {
 			break
 		}
+		intended := start + int64(after)
 		if err := p.one(ctx, intended); err != nil {
 			return err
 		}

@@ -430,7 +430,7 @@ func (r *run) beginSchedules(ctx context.Context, start, end int64) {
 	}
 	begin := func(m *member, from int64) {
 		r.begins.Go(func() {
-			if err := m.ask(ctx, beginCommand(from, end)); err != nil && ctx.Err() == nil && !m.wasKilled() {
+			if err := m.ask(ctx, beginCommand(start, from, end)); err != nil && ctx.Err() == nil && !m.wasKilled() {
 				r.note("%s %d: %v", m.role, m.n, err)
 			}
 		})

@@ -3,30 +3,9 @@ package bench
 import (
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/kbench/kbench/internal/client"
 )
-
-func TestPacerGivesEachProducerItsShareInTurn(t *testing.T) {
-	for name, c := range map[string]struct {
-		pace constant
-		n    uint64
-		want time.Duration
-	}{
-		"first of one":           {constant{1000, 1, 0}, 0, 0},
-		"second of one":          {constant{1000, 1, 0}, 1, time.Millisecond},
-		"first of second of two": {constant{1000, 2, 1}, 0, time.Millisecond},
-		"second of first of two": {constant{1000, 2, 0}, 1, 2 * time.Millisecond},
-		"an hour later":          {constant{1000, 2, 1}, 1_800_000, time.Hour + time.Millisecond},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got := c.pace.At(c.n); got != c.want {
-				t.Fatalf("operation %d is intended at %v, not %v", c.n, got, c.want)
-			}
-		})
-	}
-}
 
 func TestNoPlaceIsGivenOutTwice(t *testing.T) {
 	const places, records = 8, 50_000

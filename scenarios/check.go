@@ -82,7 +82,8 @@ func decidedBy(anomaly string) []Guarantee {
 
 func (c *checker) sending() {
 	l, steps := c.s.Load, len(c.s.Steps) > 0
-	paced := l.Rate > 0 || l.Max
+	shaped := l.Shape.Kind != ""
+	paced := l.Rate > 0 || l.Max || shaped
 	switch {
 	case c.broken("load") || c.broken("steps"):
 	case !paced && !steps && l.Duration == 0 && l.Records == 0:
@@ -91,6 +92,10 @@ func (c *checker) sending() {
 		c.say("load", "such as rate: 1000/s, or rate: max", "how fast? the load has no rate")
 	case paced && l.Duration == 0 && l.Records == 0:
 		c.say("load", "such as duration: 10s", "how long? the load has a rate, but neither a duration nor a number of records")
+	case shaped && l.Duration == 0:
+		c.say("load", "such as duration: 60s", "how long? a rate that moves needs a duration")
+	case l.periods() > mostPeriods:
+		c.say("load.rate", "a longer period, or a shorter load", "the load would have %d periods, more than %d", l.periods(), mostPeriods)
 	case l.Max && l.Duration == 0:
 		c.say("load", "such as duration: 60s", "at the highest rate, records need a duration as their limit")
 	}

@@ -77,6 +77,12 @@ func (d *decoder) complete(s *Scenario) {
 			t.Replication = replication
 		}
 	}
+	if l := &s.Load; l.Shape.Kind != "" {
+		if l.Duration == 0 {
+			l.Duration = length(l.Shape.recorded)
+		}
+		l.Rate = mean(l.Stages())
+	}
 	if l := &s.Load; l.Duration == 0 && l.Records > 0 && l.Rate > 0 {
 		l.Duration = time.Duration(math.Ceil(float64(l.Records) / l.Rate * float64(time.Second)))
 	}
@@ -203,6 +209,14 @@ func (d *decoder) rate(to *Load) reader {
 	return func(n *node, path string) {
 		if n.shape != aText && n.shape != aNumber {
 			d.complain(n.place, path, "", "expected a rate such as 5000/s, or max, found %s", n.found())
+			return
+		}
+		shape, shaped, err := parseShape(n.text)
+		if err != nil {
+			d.mistaken(n, path, err)
+			return
+		}
+		if to.Shape = shape; shaped {
 			return
 		}
 		perSecond, most, err := parseRate(n.text)

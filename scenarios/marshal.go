@@ -177,6 +177,8 @@ func (l Load) yaml(steps bool) document {
 	switch {
 	case l.Max:
 		m.add("rate", "max")
+	case l.Shape.Kind != "":
+		m.add("rate", l.Shape.text())
 	case l.Rate > 0:
 		m.add("rate", formatRate(l.Rate))
 	}

@@ -67,8 +67,9 @@ type Topic struct {
 
 // Load is what the producers send.
 type Load struct {
-	Rate     float64 // records a second, shared by the producers; 0 with Max false: only steps send
+	Rate     float64 // records a second, shared by the producers, the mean where Shape moves it; 0 with Max false: only steps send
 	Max      bool    // as fast as the client takes them
+	Shape    Shape   // how the rate moves
 	Duration time.Duration
 	Warmup   time.Duration
 	Records  int64 // stop after so many in all, 0: no such end

@@ -54,7 +54,7 @@ func Schema() []byte {
 const (
 	durationPattern = `^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))*$`
 	sizePattern     = `^[0-9]+(\.[0-9]+)?\s?(B|[kKMGT]i?B)?$`
-	ratePattern     = `^(max|[0-9][0-9_]*(\.[0-9]+)?\s*/s)$`
+	ratePattern     = `^(max|[0-9][0-9_]*(\.[0-9]+)?\s*/s|\s*(ramp|steps|sine|bursts|replay)\(.+\)\s*)$`
 	targetPattern   = `^\s*((leader|followers?)\s*[( ].+/[0-9]+\s*\)?|(broker|producer|consumer|processor)\s*[( ].+|coordinator\s*[( ]\s*((group|transaction):)?\s*[a-zA-Z0-9._{}-]+\s*\)?|brokers|controller|killed|paused|[a-z][a-zA-Z0-9_-]*)\s*$`
 	triggerPattern  = `^\s*([0-9.].*|[a-z]+\s*\(.*|(acked|sent|read|filtered)\b.*)$`
 )
@@ -196,7 +196,7 @@ func topicSchema() schema {
 
 func loadSchema() schema {
 	return objectOf("what the producers send", map[string]schema{
-		"rate":     pattern("in all, shared by the producers: 5000/s, or max", ratePattern),
+		"rate":     pattern("in all, shared by the producers: "+orList(shapeForms()), ratePattern),
 		"duration": duration("of measuring"),
 		"warmup":   duration("before measuring"),
 		"records":  whole("stop after so many in all", 0),

@@ -15,15 +15,16 @@ type Command struct {
 	ID    uint64 `json:"id,omitempty"`
 	Do    string `json:"do"`
 	N     int    `json:"n,omitempty"`
-	At    int64  `json:"at,omitempty"`  // ns on the run's clock
-	End   int64  `json:"end,omitempty"` // likewise
+	At    int64  `json:"at,omitempty"`   // ns on the run's clock
+	From  int64  `json:"from,omitempty"` // likewise
+	End   int64  `json:"end,omitempty"`  // likewise
 	Point string `json:"point,omitempty"`
 	Open  bool   `json:"open,omitempty"` // send: leave a transaction open that is not full
 }
 
 // What a Command can ask.
 const (
-	Begin   = "begin"   // send by the schedule from At until End
+	Begin   = "begin"   // send by the schedule that began at At what is due from From until End
 	SendN   = "send"    // send N records as fast as the client takes them; answered when each was handed over, and transactions ended
 	Flush   = "flush"   // answered when each record sent has its end
 	Hold    = "hold"    // stop at Point when next there; answered once that is known
