@@ -144,6 +144,9 @@ func (l *ledger) learnCommit(op *history.Op) {
 		}
 	}
 	g.moves(op.Offsets)
+	if op.Outcome == history.Indeterminate && op.Txn != 0 {
+		l.txns.open(op) // whether it took effect is for its end to say
+	}
 	if op.Outcome != history.OK {
 		return
 	}

@@ -333,7 +333,11 @@ func (g *garden) stretch() (p int32, list []log.Record, gone log.Record, ok bool
 		to := from + 3 + g.rng.IntN(len(whole)-from-2)
 		list = slices.Clone(whole[from:to])
 		at := 1 + g.rng.IntN(len(list)-2)
-		if gone = list[at]; !known(gone) {
+		gone = list[at]
+		more := slices.ContainsFunc(g.seen[p], func(r log.Record) bool {
+			return r.Offset > list[0].Offset && r.Offset < list[len(list)-1].Offset && !slices.ContainsFunc(list, func(l log.Record) bool { return l.Offset == r.Offset })
+		})
+		if !known(gone) || more { // its reader would skip another one, which nobody may have said to have sent
 			continue
 		}
 		return p, slices.Delete(list, at, at+1), gone, true
