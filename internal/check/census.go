@@ -32,13 +32,9 @@ func (c *census) add(v *view) {
 			c.first = c.client(v.Client)
 		}
 	}
-	if v.Client < 0 || int(v.Client) >= len(c.sends) {
-		return
-	}
 	switch v.Kind {
-	case history.Send:
+	case history.Send: // where it was stored may be unknown
 		c.sends[v.Client]++
-		return // where it was stored may be unknown
 	case history.Poll:
 		c.read[v.Client] += uint64(len(v.Records))
 	case history.Commit:
@@ -47,7 +43,6 @@ func (c *census) add(v *view) {
 				c.strays++
 			}
 		}
-		return
 	}
 	if len(v.Records) > 0 && c.part(v.Partition) == nil {
 		c.strays++

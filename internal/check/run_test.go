@@ -330,9 +330,27 @@ func worthless() []struct {
 			stray.Call, stray.Return, stray.Offsets = 10, 20, []log.PartitionOffset{{Partition: log.Unknown, Offset: 3}}
 			r.add("c0", stray)
 		}},
+		{"records on partitions that are not the run's", "2 operations are on partitions that the run does not have", func(r *recorded) {
+			for _, kind := range []log.Kind{log.Poll, log.Process} {
+				stray := op(kind)
+				stray.Group, stray.Partition, stray.Call, stray.Return = "readers", log.Unknown, 10, 20
+				stray.Records = []log.Record{{Offset: 3, Value: log.Value{Producer: 0, Session: 1, Seq: 3}}}
+				r.add("c0", stray)
+			}
+			r.meta.Workers[1].Counters["read"]++
+		}},
 		{"the clock went backwards", "2 operations, the first of c0, returned before they were called", func(r *recorded) {
 			ops := *r.of("c0")
 			ops[20].Return, ops[31].Return = ops[20].Call-1, ops[31].Call-ms
+		}},
+		{"the clock went backwards first for one client, then for another", "2 operations, the first of c0, returned before they were called", func(r *recorded) {
+			early, late := &(*r.of("c0"))[20], &(*r.of("p0"))[200]
+			early.Return, late.Return = early.Call-1, late.Call-1
+		}},
+		{"the clock went backwards in an assignment", "1 operations, the first of c0, returned before they were called", func(r *recorded) {
+			given := op(log.Assign)
+			given.Group, given.Partitions, given.Call, given.Return = "readers", []int32{0}, 20, 10
+			r.add("c0", given)
 		}},
 		{"the run was interrupted", `stopped at "interrupted"`, func(r *recorded) { r.meta.Stage = rundir.Interrupted }},
 		{"the run was cut off", `stopped at "measuring"`, func(r *recorded) { r.meta.Stage = rundir.Measuring }},
@@ -798,7 +816,9 @@ func TestCheckersThatCrashMakeTheVerdictInconclusive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var named []string
 	for i, checker := range checkers(&court{ledger: newLedger(&log.History{}, run{})}) {
+		named = append(named, checker.name)
 		if len(checker.kinds()) == 0 {
 			continue
 		}
@@ -826,6 +846,11 @@ func TestCheckersThatCrashMakeTheVerdictInconclusive(t *testing.T) {
 		}
 		if !strings.Contains(j.Reasons[0], "run_test.go:") {
 			t.Errorf("%q does not say where", j.Reasons[0])
+		}
+	}
+	for _, name := range []string{lostWrite, duplicate, inconsistentOffset, abortedRead, pollSkip, nonmonotonicSend, unprocessed, offsetHole, tornTransaction, hangingTransaction, g1c} {
+		if !slices.Contains(named, name) {
+			t.Errorf("the checkers are %q: none is named %s", named, name)
 		}
 	}
 }
