@@ -236,6 +236,13 @@ func stories() []story {
 			send("ok", "a", 0, in("t1")), send("ok", "b", 0, in("t1"), by("p1"), to(1)),
 			poll("0b", by("p0"), in("t1"), to(1), isolation("read_uncommitted")), poll("0a", by("p1"), in("t1"), isolation("read_uncommitted")),
 			closing("t1", "ok"), closing("t1", "ok", by("p1")), final(0, 2, "0a"), final(1, 2, "0b"), final(2, 0, ""))), Unjudged},
+		{"two transactions, one of which reads and one answers the other", "g1c", lines(
+			send("ok", "a", 0, in("t1")), send("ok", "b", 0, in("t2"), by("p1"), to(1)), poll("0b", by("p0"), in("t1"), to(1)), poll("0a"),
+			send("ok", "c", 0, in("t2"), by("p1"), to(2), from(0)), closing("t1", "ok"), closing("t2", "ok", by("p1")), final(0, 2, "0a"), final(1, 2, "0b"), final(2, 2, "0c")), Violated},
+		{"two transactions, one of which reads the other and one fails to answer it", "", lines(
+			send("ok", "a", 0, in("t1")), send("ok", "b", 0, in("t2"), by("p1"), to(1)), poll("0b", by("p0"), in("t1"), to(1)), poll("0a"),
+			send("failed", "c", -1, in("t2"), by("p1"), to(2), from(0)), closing("t1", "ok"), closing("t2", "ok", by("p1")), final(0, 2, "0a"), final(1, 2, "0b"), final(2, 0, "")), Unjudged},
+		{"a transaction that only reads", "", lines(send("ok", "a", 0, in("t1")), closing("t1", "ok"), poll("0a", in("t9")), final(0, 2, "0a")), Unjudged},
 		{"one transaction reads the other", "", crossed("0b", ""), Unjudged},
 		{"three transactions read each other in a ring", "g1c", lines(
 			send("ok", "a", 0, in("t1")), send("ok", "b", 0, in("t1"), by("p1"), to(1)), send("ok", "x", 0, in("t1"), by("p2"), to(2)),
