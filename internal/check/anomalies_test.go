@@ -242,6 +242,12 @@ func stories() []story {
 		{"two transactions, one of which reads the other and one fails to answer it", "", lines(
 			send("ok", "a", 0, in("t1")), send("ok", "b", 0, in("t2"), by("p1"), to(1)), poll("0b", by("p0"), in("t1"), to(1)), poll("0a"),
 			send("failed", "c", -1, in("t2"), by("p1"), to(2), from(0)), closing("t1", "ok"), closing("t2", "ok", by("p1")), final(0, 2, "0a"), final(1, 2, "0b"), final(2, 0, "")), Unjudged},
+		{"two transactions, one of which reads and one answers the other, whose record nobody is known to have read", "unseen=2", lines(
+			send("ok", "a", 0, in("t1")), send("ok", "b", 0, in("t2"), by("p1"), to(1)), poll("0b", by("p0"), in("t1"), to(1)),
+			send("ok", "c", 0, in("t2"), by("p1"), to(2), from(0)), closing("t1", "ok"), closing("t2", "ok", by("p1"))), Violated},
+		{"two transactions, one of which nobody ended, read each other", "g1c", lines(
+			send("ok", "a", 0, in("t1")), send("ok", "b", 0, in("t2"), by("p1"), to(1)), poll("0b", by("p0"), in("t1"), to(1)), poll("0a", by("p1"), in("t2")),
+			closing("t1", "ok"), final(0, 2, "0a"), final(1, 2, "0b"), final(2, 0, "")), Violated},
 		{"a transaction that only reads", "", lines(send("ok", "a", 0, in("t1")), closing("t1", "ok"), poll("0a", in("t9")), final(0, 2, "0a")), Unjudged},
 		{"one transaction reads the other", "", crossed("0b", ""), Unjudged},
 		{"three transactions read each other in a ring", "g1c", lines(
