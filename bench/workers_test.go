@@ -132,6 +132,7 @@ producers: {after-crash: `+c.afterCrash+`}
 steps:
   - {send: 30}
   - {flush: true}
+  - {wait: 300ms}           # librdkafka's broker thread may not have seen yet that the flush is over
   - {send: 20}              # they linger in the client's buffer
   - {kill: producer(0)}
   - {start: producer(0)}
