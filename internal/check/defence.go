@@ -53,6 +53,12 @@ func counted(f rundir.Fault) []string {
 	return list
 }
 
+// defended tells whether anything shows that the promise was defended against a fault: the history, what the run saw, or
+// the clients' counters.
+func defended(judged FaultJudgement, f rundir.Fault) bool {
+	return len(slices.Concat(judged.Protection, f.Protection, counted(f))) > 0
+}
+
 // faultReasons list what faults did not show. A fault that did not bite or had nothing to hurt proves nothing, and
 // neither does one against which the promise never had to be defended: 'holds' says that it held under each of them.
 func (t *trial) faultReasons() []string {
@@ -84,7 +90,7 @@ func (t *trial) faultReasons() []string {
 		if *judged.AtRisk == 0 {
 			say("nothing was at risk while %s lasted", name)
 		}
-		if len(judged.Protection)+len(f.Protection)+len(counted(f)) == 0 {
+		if !defended(judged, f) {
 			say("nothing shows that the promise was defended against %s: no acknowledgement was held back, refused, retried or left open, no record delivered again, nobody fenced, nothing taken over", name)
 		}
 	}

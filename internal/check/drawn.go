@@ -83,7 +83,7 @@ func (t *trial) drawn() *drawn {
 	}
 	for i, judged := range t.watch.judgements() {
 		if f := t.run.meta.Faults[i]; f.Drawn && f.Error == "" { // one that could not be done is told by itself
-			d.add(f, *judged.AtRisk, len(judged.Protection)+len(f.Protection)+len(counted(f)) > 0)
+			d.add(f, *judged.AtRisk, defended(judged, f))
 		}
 	}
 	return d

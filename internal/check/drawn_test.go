@@ -27,7 +27,7 @@ func TestOfDrawnFaultsEachKindHasToShowSomething(t *testing.T) {
 	}{
 		{"one of two had nothing at risk", func(r *recorded) { r.again("broker 2", true) }, Holds, "",
 			[]string{"kill broker, drawn 2 times: 1 had records at risk", "kill broker, drawn 2 times: 1 met a defence"}},
-		{"one of two did not bite", func(r *recorded) { r.again("broker 2", false) }, Holds, "", []string{"kill broker, drawn 2 times: 1 bit"}},
+		{"one of two did not bite", func(r *recorded) { r.again("broker 2", false) }, Holds, "", []string{"kill broker, drawn 2 times: 1 bit", "kill broker, drawn 2 times: 1 had records at risk", "kill broker, drawn 2 times: 1 met a defence"}},
 		{"another kind had nothing at risk", func(r *recorded) { r.again("producer 0", true) }, Inconclusive, "nothing was at risk while kill producer lasted", nil},
 		{"another kind did not bite", func(r *recorded) { r.again("controller 1001", false) }, Inconclusive, "kill controller, drawn 1 times, did not bite", nil},
 		{"one could not be done", func(r *recorded) {
@@ -41,7 +41,7 @@ func TestOfDrawnFaultsEachKindHasToShowSomething(t *testing.T) {
 		{"the promise was never defended", func(r *recorded) {
 			fast(r)
 			r.again("broker 2", true)
-		}, Inconclusive, "nothing shows that the promise was defended against kill broker", nil},
+		}, Inconclusive, "nothing shows that the promise was defended against kill broker", []string{"kill broker, drawn 2 times: 1 had records at risk"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := goodRun()
@@ -55,6 +55,10 @@ func TestOfDrawnFaultsEachKindHasToShowSomething(t *testing.T) {
 				if !strings.Contains(warnings, w) {
 					t.Errorf("warnings %q lack %q", warnings, w)
 				}
+			}
+			// What no fault of a kind showed is a reason, and what all showed is none.
+			if told := strings.Count(warnings, " times: "); told != len(c.warnings) {
+				t.Errorf("%d warnings of drawn faults, not %d: %q", told, len(c.warnings), warnings)
 			}
 		})
 	}

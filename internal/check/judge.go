@@ -276,7 +276,7 @@ func (t *trial) asExpected(j *Judgement) bool {
 	seen := j.Verdict == Violated || j.Verdict == Unjudged && len(e.Anomalies) > 0
 	doubts := t.doubts() // what only seems so for want of evidence was not seen
 	for _, name := range e.Anomalies {
-		if doubts[name] != "" || !slices.ContainsFunc(j.Findings, func(f Finding) bool { return f.Anomaly == name && f.Count > 0 }) {
+		if doubts[name] != "" || !slices.ContainsFunc(j.Findings, func(f Finding) bool { return f.Anomaly == name }) {
 			j.Reasons = append(j.Reasons, "expected and not seen: "+name)
 			seen = false
 		}
