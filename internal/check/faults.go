@@ -118,9 +118,7 @@ func (c *watch) add(v *view) {
 	if len(c.faults) == 0 {
 		return
 	}
-	if v.Client >= 0 && int(v.Client) < len(c.began) {
-		c.began[v.Client] = min(c.began[v.Client], v.Call)
-	}
+	c.began[v.Client] = min(c.began[v.Client], v.Call)
 	if v.Kind == history.Send {
 		c.send(v)
 		return
@@ -370,7 +368,8 @@ func (l *latencies) p99() int64 {
 	rest := l.n / 100
 	for i := len(l.buckets) - 1; i >= 0; i-- {
 		if l.buckets[i] > rest {
-			return int64(1)<<min(i/2, 62) + int64(i%2+1)<<max(min(i/2, 62)-1, 0)
+			power := i / 2
+			return int64(1)<<power + int64(i%2+1)<<max(power-1, 0)
 		}
 		rest -= l.buckets[i]
 	}
