@@ -263,9 +263,6 @@ func (l *ledger) stands(i index, at place) bool {
 // unless the whole log was read, those that were only acknowledged. The list is valid until the next call.
 func (l *ledger) standing(at place, entry uint32, whole bool) []index {
 	list := l.best[:0]
-	if entry == 0 {
-		return list
-	}
 	claims := l.claims(at, entry)
 	for _, read := range []bool{true, false} {
 		for _, c := range claims {

@@ -67,7 +67,7 @@ func (t *transactions) open(op *history.Op) *txn {
 	room := &t.rooms[last]
 	*room = append(*room, txn{name: txnName{op.Client, op.Txn}, last: math.MinInt64})
 	x := &(*room)[len(*room)-1]
-	if op.Client < 0 || op.Txn >= nearTxn {
+	if op.Txn >= nearTxn {
 		t.far[x.name] = x
 		return x
 	}
@@ -80,7 +80,7 @@ func (t *transactions) open(op *history.Op) *txn {
 
 // named finds a client's transaction, nil where there is none.
 func (t *transactions) named(client int32, id uint64) *txn {
-	if client < 0 || id >= nearTxn {
+	if id >= nearTxn {
 		return t.far[txnName{client, id}]
 	}
 	if int(client) >= len(t.numbers) {
