@@ -36,9 +36,6 @@ func (c *hanging) add(v *view) {
 	}
 	to := &c.reached[v.Partition][v.Isolation-history.ReadUncommitted]
 	*to = max(*to, v.Reached, 0)
-	if n := len(v.Records); n > 0 {
-		*to = max(*to, v.Records[n-1].Offset+1)
-	}
 }
 
 func (c *hanging) found() []tally {

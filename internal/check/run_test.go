@@ -333,7 +333,7 @@ func worthless() []struct {
 		{"records on partitions that are not the run's", "2 operations are on partitions that the run does not have", func(r *recorded) {
 			for _, kind := range []log.Kind{log.Poll, log.Process} {
 				stray := op(kind)
-				stray.Group, stray.Partition, stray.Call, stray.Return = "readers", log.Unknown, 10, 20
+				stray.Group, stray.Partition, stray.Call, stray.Return = "readers", log.Unknown, 3500*ms, 3501*ms
 				stray.Records = []log.Record{{Offset: 3, Value: log.Value{Producer: 0, Session: 1, Seq: 3}}}
 				r.add("c0", stray)
 			}
@@ -513,6 +513,9 @@ func TestAWorthlessRunNeverHolds(t *testing.T) {
 			j := r.judge(t)
 			if j.Verdict != Inconclusive || j.AsExpected {
 				t.Errorf("%v, as expected %v; findings %+v", j.Verdict, j.AsExpected, j.Findings)
+			}
+			if crashed := slices.IndexFunc(j.Reasons, func(reason string) bool { return strings.Contains(reason, " crashed: ") }); crashed >= 0 {
+				t.Errorf("the judge itself failed: %s", j.Reasons[crashed])
 			}
 			if !slices.ContainsFunc(j.Reasons, func(reason string) bool { return strings.Contains(reason, c.reason) }) {
 				t.Errorf("reasons %q do not say %q", j.Reasons, c.reason)
