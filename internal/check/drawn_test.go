@@ -71,3 +71,26 @@ func TestTheScopeCountsDrawnFaults(t *testing.T) {
 		t.Errorf("scope %q", j.Scope)
 	}
 }
+
+// A drawn fault counts as one that had something at risk from one record on, and as opposed only if it had.
+func TestWhatADrawnFaultCountsAs(t *testing.T) {
+	for _, c := range []struct {
+		bit     bool
+		atRisk  uint64
+		opposed bool
+		want    drawnKind
+	}{
+		{false, 1, true, drawnKind{times: 1}},
+		{true, 0, false, drawnKind{times: 1, bitten: 1}},
+		{true, 0, true, drawnKind{times: 1, bitten: 1}},
+		{true, 1, false, drawnKind{times: 1, bitten: 1, hadRisk: 1}},
+		{true, 1, true, drawnKind{times: 1, bitten: 1, hadRisk: 1, wasOpposed: 1}},
+	} {
+		d := &drawn{}
+		d.add(rundir.Fault{Name: "kill", Target: "broker 3", Bit: c.bit}, c.atRisk, c.opposed)
+		c.want.name = "kill broker"
+		if len(d.kinds) != 1 || *d.kinds[0] != c.want {
+			t.Errorf("%+v: %+v", c, *d.kinds[0])
+		}
+	}
+}

@@ -113,6 +113,27 @@ func TestWhichSendsAFaultPutAtRisk(t *testing.T) {
 			}
 		})
 	}
+	// Of faults on two partitions each put its own send at risk, and the run both.
+	for _, c := range []struct {
+		outcome      log.Outcome
+		lossy, exact uint64
+	}{{log.OK, 2, 2}, {log.Indeterminate, 0, 2}, {log.Failed, 0, 0}} {
+		for guarantee, want := range map[string]uint64{AtLeastOnce: c.lossy, ExactlyOnce: c.exact} {
+			w := faultScene(guarantee, first, last)
+			for _, p := range []int32{0, 1, 2} {
+				w.did("p0", log.Send, 150, 160, at(p, c.outcome))
+				w.did("p0", log.Send, 250, 260, at(p, log.OK)) // when all is over
+			}
+			if got := w.exposed(); *got != want {
+				t.Errorf("%s, %v: %d at risk, not %d", guarantee, c.outcome, *got, want)
+			}
+		}
+	}
+	both := faultScene(ExactlyOnce, rundir.Fault{Name: "kill", Target: "producer 0, consumer 0"})
+	both.did("p1", log.Send, 150, 160, at(0, log.OK))
+	if got := both.exposed(); *got != 0 {
+		t.Errorf("%d of a producer that was not killed with a consumer at risk", *got)
+	}
 	if n := faultScene(ExactlyOnce).exposed(); n != nil {
 		t.Errorf("%d at risk without a fault", *n)
 	}

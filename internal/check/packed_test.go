@@ -1,6 +1,8 @@
 package check
 
 import (
+	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -12,6 +14,7 @@ func FuzzPack(f *testing.F) {
 	f.Add([]byte{1, 2, 3}, uint8(3), uint8(5))
 	f.Add([]byte{}, uint8(1), uint8(0))
 	f.Add(slices.Repeat([]byte{0, 255, 7, 128}, 600), uint8(6), uint8(11))
+	f.Add(slices.Repeat([]byte{8, 200, 136, 77}, sheetSize), uint8(5), uint8(0)) // larger packed than written out
 	f.Fuzz(func(t *testing.T, b []byte, slot, difference uint8) {
 		var e, back entries
 		last := [4]uint32{1, 1 << 10, 1 << 20, 1 << 30}
@@ -139,5 +142,49 @@ func BenchmarkPackedGet(b *testing.B) {
 	}
 	for i := 0; b.Loop(); i++ {
 		p.get(int64(i) & (n - 1))
+	}
+}
+
+// TestSparseIsAMap compares it with a map while rows are put in all sorts of orders.
+func TestSparseIsAMap(t *testing.T) {
+	for name, number := range map[string]func(i int64) int64{
+		"in order":              func(i int64) int64 { return i },
+		"backwards":             func(i int64) int64 { return 2999 - i },
+		"far ones first":        func(i int64) int64 { return (i*1021 + 2500) % 3000 },
+		"every hundredth":       func(i int64) int64 { return 100 * i },
+		"a few, and then dense": func(i int64) int64 { return max(5000-7*i, i-700) },
+		"at the far end":        func(i int64) int64 { return math.MaxInt64>>9 - i*i },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var s sparse[int64]
+			want := map[int64][]int64{}
+			for i := range int64(3000) {
+				at := number(i)
+				if got := s.get(at); !slices.Equal(got, want[at]) {
+					t.Fatalf("at %d stands %v, not %v", at, got, want[at])
+				}
+				want[at] = []int64{i}
+				s.put(at, want[at])
+				if i%500 != 0 {
+					continue
+				}
+				for at, row := range want {
+					if got := s.get(at); !slices.Equal(got, row) {
+						t.Fatalf("at %d stands %v, not %v", at, got, row)
+					}
+				}
+				all := slices.Sorted(maps.Keys(want))
+				if got := s.numbers(0, math.MaxInt64); !slices.Equal(got, all) {
+					t.Fatalf("the numbers are %v, not %v", got, all)
+				}
+				first, last := all[len(all)/3], all[2*len(all)/3]
+				if got := s.numbers(first, last); !slices.Equal(got, all[len(all)/3:2*len(all)/3+1]) {
+					t.Fatalf("the numbers from %d to %d are %v", first, last, got)
+				}
+			}
+			if int64(len(s.dense)) > 4*s.used+4096 {
+				t.Errorf("%d rows take %d places", s.used, len(s.dense))
+			}
+		})
 	}
 }
