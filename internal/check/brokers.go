@@ -3,6 +3,7 @@ package check
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
@@ -78,9 +79,7 @@ func newArchive(t *trial, j *Judgement) (*archive, error) {
 	}
 	for _, f := range j.Findings {
 		for _, w := range f.Witnesses {
-			if isLoss(f.Anomaly) && len(w.about.values) > 0 {
-				a.seen[w.about.values[0]] = map[int]glimpse{}
-			}
+			a.seen[w.about.values[0]] = map[int]glimpse{}
 		}
 	}
 	kept, err := history.Open(filepath.Join(t.run.dir, rundir.BrokersDir))
@@ -127,10 +126,8 @@ func (a *archive) unchanged(dir string) error {
 func (a *archive) search(t *trial, look int, op *history.Op) {
 	for k := range op.Records {
 		r := &op.Records[k]
-		if r.Flags != 0 {
-			continue
-		}
-		i := t.ledger.values.index(r.Value)
+		v := identity(r)
+		i := t.ledger.values.index(v)
 		if t.ledger.values.state(i)&missed == 0 {
 			continue
 		}
@@ -138,7 +135,7 @@ func (a *archive) search(t *trial, look int, op *history.Op) {
 		if a.union != nil {
 			a.union[i] = true
 		}
-		if seen := a.seen[r.Value]; seen != nil {
+		if seen := a.seen[v]; seen != nil {
 			seen[look] = glimpse{op.Partition, r.Offset, r.Epoch}
 		}
 	}
@@ -156,38 +153,43 @@ func (a *archive) brokers() []int32 {
 
 // of one lost record: a line for each broker that had it, then those that had not.
 func (a *archive) of(w Witness) []string {
-	if len(w.about.values) == 0 {
-		return nil
-	}
 	seen := a.seen[w.about.values[0]]
+	offset := int64(history.Unknown)
+	if w.Offset != nil {
+		offset = *w.Offset
+	}
 	var had, not []string
 	var never []int32
-	asked := 0
 	for _, b := range a.brokers() {
-		partition, offset := w.Partition, int64(history.Unknown)
-		if w.Offset != nil {
-			offset = *w.Offset
-		}
-		switch line, sort := a.inOne(b, seen, partition, offset); sort {
+		switch line, sort := a.inOne(b, seen, w.Partition, offset); sort {
 		case hadIt:
 			had = append(had, line)
-			asked++
 		case hadItNot:
 			not = append(not, line)
-			asked++
 		case neverHadIt:
 			never = append(never, b)
-			asked++
 		}
 	}
 	if len(never) > 0 {
 		line := named(never) + " never had it"
-		if len(never) == asked {
+		if len(had)+len(not) == 0 && a.everywhere() {
 			line += ": it reached no log"
 		}
 		not = append(not, line)
 	}
 	return append(had, not...)
+}
+
+// everywhere tells whether each broker was looked into at the end, and nothing was left out: one that could not be looked
+// into shows no replica either.
+func (a *archive) everywhere() bool {
+	ends := 0
+	for _, l := range a.looks {
+		if l.AfterAll && len(l.Problems) == 0 {
+			ends++
+		}
+	}
+	return ends >= a.meta.Cluster.Brokers
 }
 
 // What became of a record at one broker.
@@ -214,7 +216,7 @@ func (a *archive) inOne(broker int32, seen map[int]glimpse, partition string, of
 			last, found = i, s
 			without = nil
 			partition, offset = a.head.PartitionName(s.partition), s.offset
-		} else if covered, replica := a.covers(l, partition, offset); covered {
+		} else if covered, replica := covers(l, partition, offset); covered {
 			without = append(without, i)
 		} else if replica {
 			short = append(short, i)
@@ -234,7 +236,7 @@ func (a *archive) inOne(broker int32, seen map[int]glimpse, partition string, of
 		return "", noReplica
 	case len(without) == 0:
 		return fmt.Sprintf("%s: only offsets from %d on were looked at", who, a.looks[short[len(short)-1]].Partitions[partition].From), hadItNot
-	case end != nil && end.ToldAll && a.looks[without[len(without)-1]].AfterAll && a.truncated(broker, partition, offset, 0) == nil:
+	case end != nil && end.ToldAll && len(end.Problems) == 0 && a.looks[without[len(without)-1]].AfterAll && a.truncated(broker, partition, offset, math.MinInt64) == nil:
 		return "", neverHadIt
 	}
 	var moments []string
@@ -244,19 +246,11 @@ func (a *archive) inOne(broker int32, seen map[int]glimpse, partition string, of
 	return fmt.Sprintf("%s did not have it %s", who, strings.Join(moments, ", nor ")), hadItNot
 }
 
-// covers tells whether a look would show a record: at its offset, or where that is unknown, anywhere in the partition.
-func (a *archive) covers(l *rundir.Look, partition string, offset int64) (covered, replica bool) {
+// covers tells whether a look would show a record: at its offset, or where that is unknown, anywhere in the partition. A
+// run's topics are its own, and begin at 0.
+func covers(l *rundir.Look, partition string, offset int64) (covered, replica bool) {
 	e, replica := l.Partitions[partition]
-	if !replica {
-		return false, false
-	}
-	if offset < 0 {
-		offset = 0
-		if p := slices.Index(a.head.Partitions, partition); p >= 0 {
-			offset = a.head.Starts[int32(p)]
-		}
-	}
-	return e.From <= offset, true
+	return replica && e.From <= max(offset, 0), replica
 }
 
 // moment of a look.
@@ -278,7 +272,7 @@ func (a *archive) time(ns int64) string {
 
 // afterwards is how a record went that a broker had.
 func (a *archive) afterwards(broker int32, partition string, offset, since int64, without []int) string {
-	if t := a.truncated(broker, partition, offset, since); t != nil {
+	if t := a.truncated(broker, partition, offset, since-clockSlack); t != nil {
 		return fmt.Sprintf(", until it truncated %s to offset %d at %s", partition, t.Offset, a.time(t.At))
 	}
 	if len(without) > 0 {
@@ -295,7 +289,7 @@ func (a *archive) truncated(broker int32, partition string, offset, since int64)
 	var first *rundir.Truncation
 	for i := range a.meta.Truncated {
 		t := &a.meta.Truncated[i]
-		took := t.Broker == broker && t.Partition == partition && (offset < 0 || t.Offset <= offset) && t.At >= since-clockSlack
+		took := t.Broker == broker && t.Partition == partition && (offset < 0 || t.Offset <= offset) && t.At >= since
 		if took && (first == nil || t.At < first.At) {
 			first = t
 		}
@@ -313,7 +307,7 @@ func (a *archive) inAll(lost uint64) []string {
 			if a.looks[i].Broker != b {
 				continue
 			}
-			if most < 0 || a.counts[i] > a.counts[most] {
+			if most < 0 || a.counts[i] >= a.counts[most] { // of two that show as many the later: they were still there
 				most = i
 			}
 			if a.looks[i].AfterAll {
