@@ -43,3 +43,36 @@ func TestATransactionHangsOnceItIsOverdue(t *testing.T) {
 		})
 	}
 }
+
+// In a recorded run the cluster told how long the last stable offset stood, and the log shows what stands there.
+func TestTheClusterToldWhatHoldsAPartition(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		held         rundir.Held
+		want         int
+		value, place string
+	}{
+		{"as long as a transaction may last", rundir.Held{Partition: "orders/0", LastStable: 5, HighWatermark: 300, StoodMs: 100, LimitMs: 100}, 1, "p0/1/5", "orders/0"},
+		{"not so long", rundir.Held{Partition: "orders/0", LastStable: 5, HighWatermark: 300, StoodMs: 99, LimitMs: 100}, 0, "", ""},
+		{"nobody knows how long one may last", rundir.Held{Partition: "orders/0", LastStable: 5, HighWatermark: 300, StoodMs: 99}, 0, "", ""},
+		{"at the first record", rundir.Held{Partition: "orders/0", LastStable: 0, HighWatermark: 300, StoodMs: 101, LimitMs: 100}, 1, "p0/1/0", "orders/0"},
+		{"at a record that nobody got", rundir.Held{Partition: "orders/0", LastStable: 301, HighWatermark: 305, StoodMs: 101, LimitMs: 100}, 1, "", "orders/0"},
+		{"nobody knows where", rundir.Held{Partition: "orders/0", LastStable: -1, HighWatermark: 305, StoodMs: 101, LimitMs: 100}, 1, "", "orders/0"},
+		{"a partition that is not the run's", rundir.Held{Partition: "orders/9", LastStable: 5, HighWatermark: 305, StoodMs: 101, LimitMs: 100}, 1, "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := goodRun()
+			r.meta.FinalRead.Held = []rundir.Held{c.held}
+			j := r.judge(t)
+			if found(j)[hangingTransaction] != c.want || strings.Contains(strings.Join(j.Reasons, "; "), "crashed") {
+				t.Fatalf("%v, because %q", found(j), j.Reasons)
+			}
+			if c.want == 0 {
+				return
+			}
+			if w := j.Findings[0].Witnesses[0]; w.Value != c.value || w.Partition != c.place || w.At != nil {
+				t.Errorf("%q in %q at %v", w.Value, w.Partition, w.At)
+			}
+		})
+	}
+}
