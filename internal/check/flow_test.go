@@ -32,6 +32,8 @@ func TestTheWaysOfReaders(t *testing.T) {
 		{"a transaction's offsets count once", lines(with(poll("0a"), in("t1")), with(position(1), in("t1")), end("t1", "ok"), poll("1b"), position(2), end("t2", "ok"), end("t3", "failed"), poll("2c 3d")), "", Holds},
 		{"it goes on where it was after a transaction that failed", lines(poll("0a"), position(1), with(poll("1b"), in("t1")), end("t1", "failed"), poll("1b 2c 3d")), "", Holds},
 		{"it goes on elsewhere after a transaction that failed", lines(poll("0a"), position(1), with(poll("1b"), in("t1")), end("t1", "failed"), poll("2c 3d")), "poll-skip", Violated},
+		{"past what another member has, after a transaction that undid nothing", lines(with(poll("2c"), by("c1"), ofGroup("g")), with(poll("0a 1b"), ofGroup("g")), position(2), end("t1", "failed"), with(poll("3d"), ofGroup("g"))), "poll-skip", Holds},
+		{"it goes on behind what it committed, though another transaction failed", lines(poll("0a"), position(1), poll("1b"), with(poll("2c"), in("t1")), end("t1", "ok"), end("t2", "failed"), poll("2c 3d")), "poll-skip", Violated},
 		{"nobody knows where it goes on after one of an open outcome", lines(poll("0a"), position(1), with(poll("1b"), in("t1")), end("t1", "indeterminate"), poll("3d")), "", Holds},
 		{"nor after the next that failed", lines(poll("0a"), position(1), with(poll("1b"), in("t1")), end("t1", "indeterminate"), end("t2", "failed"), poll("3d")), "", Holds},
 	} {
@@ -63,6 +65,14 @@ func TestASkipOverHolesAndARecord(t *testing.T) {
 		if j := judgeText(t, slices.Concat(sends, lines(poll("0a"), poll(c.to), final(0, 5, "0a 3c 4d")))...); found(j)[pollSkip] != c.want {
 			t.Errorf("to %s: %v", c.to, found(j))
 		}
+	}
+}
+
+// A lost record does not hide one behind it that was skipped.
+func TestASkipOverALostRecordAndAnother(t *testing.T) {
+	j := judgeText(t, send("ok", "a", 0), send("ok", "b", 1), send("ok", "c", 2), send("ok", "d", 3), poll("0a"), poll("3d"), final(0, 4, "0a 2c 3d"))
+	if n := found(j); n[pollSkip] != 1 || n[lostWrite] != 1 {
+		t.Errorf("%v", n)
 	}
 }
 
@@ -120,10 +130,115 @@ func TestOutputsWithoutAnOffset(t *testing.T) {
 		{"its answer is open", bill(output("indeterminate"), commit("t1", 1), final(2, 3, "1y")), 1},
 		{"it is not in the log, and its answer is open", bill(output("indeterminate"), commit("t1", 1), final(2, 3, "")), 0},
 		{"it was sent again", bill(output("indeterminate")+"\n"+output("ok", attempt(2)), commit("t1", 1), final(2, 3, "1y")), 0},
+		{"it was sent again, beside one that was not", bill(send("ok", "x", 0, in("t1"), by("w0"), to(2), from(0))+"\n"+output("indeterminate")+"\n"+output("ok", attempt(2)), commit("t1", 1), final(2, 3, "0x 1y")), 0},
 		{"nothing was committed", bill(output("ok"), final(2, 3, "1y")), 0},
 	} {
 		if j := judgeText(t, c.lines...); found(j)[tornTransaction] != c.want {
 			t.Errorf("%s: %v", c.name, found(j))
+		}
+	}
+}
+
+// One position took effect and another did not, or one output is missing: each is enough.
+func TestATransactionIsTornByOnePart(t *testing.T) {
+	both := strings.Replace(commit("t1", 1), `{"orders/0":1}`, `{"orders/0":1,"orders/1":1}`, 1)
+	at := func(first, second int) []string {
+		return lines(stands(first), strings.Replace(stands(second), "orders/0", "orders/1", 1))
+	}
+	x := func(outcome string, more ...string) string {
+		return send(outcome, "x", 0, append([]string{in("t1"), by("w0"), to(2), from(0)}, more...)...)
+	}
+	inputs := lines(head(`"inputs":["orders"]`, `"outputs":["bills"]`), send("ok", "a", 0), send("ok", "b", 0, to(1)))
+	ends := lines(closing("t1", "ok", by("w0")), final(0, 1, "0a"), final(1, 1, "0b"))
+	for _, c := range []struct {
+		name  string
+		sent  []string
+		log   string
+		stand []string
+		want  int
+	}{
+		{"both positions, its output sent twice", lines(x("indeterminate"), x("ok", attempt(2))), "0x", at(1, 1), 0},
+		{"one position of two, its output sent twice", lines(x("indeterminate"), x("ok", attempt(2))), "0x", at(1, 0), 1},
+		{"the other position, its output sent twice", lines(x("indeterminate"), x("ok", attempt(2))), "0x", at(0, 0), 0},
+		{"its position, and not its one output", lines(x("ok")), "", at(1, 1), 1},
+	} {
+		j := judgeText(t, slices.Concat(inputs, c.sent, lines(both), ends, lines(final(2, 2, c.log)), c.stand)...)
+		if found(j)[tornTransaction] != c.want {
+			t.Errorf("%s: %v", c.name, found(j))
+		}
+		if c.want == 1 && c.log != "" {
+			if w := witnessOf(t, j, tornTransaction); w.Partition != "orders/1" || *w.Offset != 1 || !strings.Contains(w.Detail, "this position was lost and that in orders/0 was not") {
+				t.Errorf("%s: %+v", c.name, w)
+			}
+		}
+	}
+}
+
+// The inputs of processors are gone through to where they committed, whatever is missing in between.
+func TestInputsAreGoneThroughToTheEnd(t *testing.T) {
+	out := func(value string, at, from0 int, name string) string {
+		return send("ok", value, at, in(name), by("w0"), to(2), from(from0))
+	}
+	start := lines(head(promised(AtLeastOnce), `"inputs":["orders"]`, `"outputs":["bills"]`), send("ok", "a", 0), send("ok", "b", 1), send("ok", "c", 2))
+	for _, c := range []struct {
+		name  string
+		lines []string
+		want  int
+	}{
+		{"one behind a lost one has no output", lines(out("x", 0, 2, "t1"), commit("t1", 3), closing("t1", "ok", by("w0")), final(0, 3, "1b 2c"), final(1, 0, ""), final(2, 2, "0x")), 1},
+		{"they came to the end", lines(out("x", 0, 0, "t1"), out("y", 1, 1, "t1"), out("z", 2, 2, "t1"), commit("t1", 3), closing("t1", "ok", by("w0")), final(0, 3, "0a 1b 2c"), final(1, 0, ""), final(2, 4, "0x 1y 2z")), 0},
+	} {
+		j := judgeText(t, append(slices.Clone(start), c.lines...)...)
+		if found(j)[unprocessed] != c.want {
+			t.Errorf("%s: %v, because %q", c.name, found(j), j.Reasons)
+		}
+	}
+	for cover, behind := range map[int64]bool{1: true, 2: true, 3: false, 4: false} {
+		l := book(run{recorded: true})
+		l.groups[""] = &group{cover: []int64{cover, 0}}
+		for seq := range int64(3) {
+			i := l.values.index(log.Value{Session: 1, Seq: seq})
+			l.values.raise(i, rankOK)
+			l.values.mark(i, inFirst)
+			l.place(claim{place{0, seq}, i, true})
+		}
+		l.parts[0].reached[0] = 3
+		o := &outputs{court: &court{ledger: l}, answered: make([]packed, 2)}
+		o.unanswered(0)
+		if got := slices.Equal(o.behind, []string{"orders/0"}); got != behind {
+			t.Errorf("committed to %d: behind are %q", cover, o.behind)
+		}
+	}
+}
+
+// Where an output went nobody may know: then it is in the log if any partition has it and all were read.
+func TestWhetherAnOutputWasCommitted(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		partition int32
+		reached   [2]int64 // of the final read, by partition
+		bits      state
+		want      bool
+	}{
+		{"in its partition", 0, [2]int64{5, -1}, inFirst, true},
+		{"not in its partition", 0, [2]int64{5, -1}, proof, false},
+		{"its partition was not read, a reader got it", 0, [2]int64{-1, 5}, proof, true},
+		{"its partition was not read, nobody got it", 0, [2]int64{-1, 5}, sent, false},
+		{"somewhere, and all was read", log.Unknown, [2]int64{5, 5}, inFirst, true},
+		{"nowhere, and all was read", log.Unknown, [2]int64{5, 5}, proof, false},
+		{"nobody knows where, not all was read, a reader got it", log.Unknown, [2]int64{5, -1}, proof, true},
+		{"nobody knows where, not all was read, nobody got it", log.Unknown, [2]int64{5, -1}, inFirst, false},
+	} {
+		l := book(run{})
+		for p, reached := range c.reached {
+			l.parts[p].reached[0] = reached
+		}
+		i := l.values.index(log.Value{Session: 1})
+		l.values.raise(i, rankIndeterminate)
+		l.values.mark(i, c.bits)
+		o := &outputs{court: &court{ledger: l}}
+		if got := o.committed(&view{Op: &log.Op{Partition: c.partition}, value: i}); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
 		}
 	}
 }
