@@ -91,7 +91,7 @@ func TestALogThatCannotBeReadIsToldOf(t *testing.T) {
 	}
 	of := recordedRun(meta, h)
 	of.compare(dir, h)
-	if len(of.logs) != 1 || !strings.Contains(of.logs[0], filepath.Base(path)) || of.writers == "" {
+	if len(of.logs) != 1 || !strings.Contains(of.logs[0], filepath.Base(path)+": is a directory") || of.writers == "" {
 		t.Errorf("%q, the writers' %q", of.logs, of.writers)
 	}
 }

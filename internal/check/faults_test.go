@@ -324,4 +324,13 @@ func TestTheUsualLatencyIsHardlyOverestimated(t *testing.T) {
 			}
 		}
 	}
+	var steps latencies // of 200 two, and of the rest one, are slower
+	for ns, n := range map[int64]int{1000: 197, 50_000: 1, 9_000_000: 2} {
+		for range n {
+			steps.add(ns)
+		}
+	}
+	if got := steps.p99(); got <= 50_000 || got > 75_001 {
+		t.Errorf("%d", got)
+	}
 }

@@ -128,6 +128,7 @@ func TestOutputsWithoutAnOffset(t *testing.T) {
 		{"committed past it", bill(output("ok"), commit("t1", 2), final(2, 3, "1y")), 0},
 		{"committed before it", bill(output("ok"), commit("t1", 1), final(2, 3, "1y")), 1},
 		{"its answer is open", bill(output("indeterminate"), commit("t1", 1), final(2, 3, "1y")), 1},
+		{"it failed, and is in the log all the same", bill(send("failed", "y", -1, in("t1"), by("w0"), to(2), from(1)), commit("t1", 1), final(2, 3, "1y")), 0},
 		{"it is not in the log, and its answer is open", bill(output("indeterminate"), commit("t1", 1), final(2, 3, "")), 0},
 		{"it was sent again", bill(output("indeterminate")+"\n"+output("ok", attempt(2)), commit("t1", 1), final(2, 3, "1y")), 0},
 		{"it was sent again, beside one that was not", bill(send("ok", "x", 0, in("t1"), by("w0"), to(2), from(0))+"\n"+output("indeterminate")+"\n"+output("ok", attempt(2)), commit("t1", 1), final(2, 3, "0x 1y")), 0},

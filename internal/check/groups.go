@@ -121,7 +121,7 @@ func (l *ledger) learnEffects(op *history.Op) {
 		switch {
 		case l.values.nobody(e.value):
 		case op.Txn != 0 && op.Outcome == history.OK:
-			l.txns.effect(l, op, e)
+			l.txns.effect(op, e)
 		default:
 			e.apply(l, rankOf(op.Outcome))
 		}
@@ -155,7 +155,7 @@ func (l *ledger) learnCommit(op *history.Op) {
 		c.apply(rankOK)
 		return
 	}
-	l.txns.commit(l, op, c)
+	l.txns.commit(op, c)
 }
 
 func (l *ledger) learnAssignment(op *history.Op) {

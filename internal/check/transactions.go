@@ -124,32 +124,22 @@ func (t *transactions) member(l *ledger, op *history.Op, i index) {
 	}
 	if x.outcome != noOutcome {
 		l.values.raise(i, x.outcome)
-		t.late(l, x)
 	}
 }
 
 // effect enters an effect that counts if the transaction was committed.
-func (t *transactions) effect(l *ledger, op *history.Op, e effect) {
+func (t *transactions) effect(op *history.Op, e effect) {
 	x := t.open(op)
 	p := t.wait(x)
 	p.effects = append(p.effects, e)
-	t.late(l, x)
 }
 
 // commit enters offsets that a group commits with the transaction.
-func (t *transactions) commit(l *ledger, op *history.Op, c groupOffsets) {
+func (t *transactions) commit(op *history.Op, c groupOffsets) {
 	x := t.open(op)
 	x.offsets = true
 	p := t.wait(x)
 	p.commits = append(p.commits, c)
-	t.late(l, x)
-}
-
-// late gives what comes after the end its outcome.
-func (t *transactions) late(l *ledger, x *txn) {
-	if x.outcome == rankOK || x.outcome == rankFailed {
-		x.pending.conclude(l, x.outcome)
-	}
 }
 
 func (t *transactions) close(l *ledger, op *history.Op) {
@@ -214,7 +204,8 @@ func (p *pending) conclude(l *ledger, outcome state) {
 	p.commits, p.effects, p.claims = p.commits[:0], p.effects[:0], p.claims[:0]
 }
 
-// settle ends what nobody ended, and proves what readers of committed records have seen.
+// settle ends what nobody ended, gives what came after an end its outcome, and proves what readers of committed records
+// have seen.
 func (t *transactions) settle(l *ledger) {
 	t.each(func(x *txn) {
 		if x.outcome == noOutcome {
