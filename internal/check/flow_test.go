@@ -320,6 +320,7 @@ func TestWhatAGroupHasNotHandled(t *testing.T) {
 // A reader of committed records that stopped before a transaction, though it goes on behind.
 func TestWhatHoldsAPartition(t *testing.T) {
 	uncommitted := func(reached int, text string) string { return pass(2, reached, text, "read_uncommitted") }
+	untold := func(line string) string { return strings.Replace(line, `"reached":0,`, "", 1) }
 	ends := `{"op":"ends","ends":{"orders/0":3}}`
 	for _, c := range []struct {
 		name  string
@@ -328,6 +329,9 @@ func TestWhatHoldsAPartition(t *testing.T) {
 	}{
 		{"at its beginning", lines(with(send("ok", "a", 0), in("t1")), ends, pass(1, 0, "", "read_committed"), uncommitted(3, "0a")), 1},
 		{"within", lines(send("ok", "a", 0), with(send("ok", "b", 1), in("t1")), ends, pass(1, 1, "0a", "read_committed"), uncommitted(3, "0a 1b")), 1},
+		{"within, as far as its records tell", lines(send("ok", "a", 0), with(send("ok", "b", 1), in("t1")), ends, untold(pass(1, 0, "0a", "read_committed")), untold(uncommitted(0, "0a 1b 2b"))), 1},
+		{"one record short of the end, as far as its records tell", lines(send("ok", "a", 0), with(send("ok", "b", 1), in("t1")), ends, untold(pass(1, 0, "0a", "read_committed")), untold(uncommitted(0, "0a 1b"))), 0},
+		{"not at all, as far as its records tell", lines(send("ok", "a", 0), with(send("ok", "b", 1), in("t1")), ends, untold(pass(1, 0, "0a 2b", "read_committed")), untold(uncommitted(0, "0a 1b 2b"))), 0},
 		{"before an acknowledged one that nobody read, which does not count", lines(send("ok", "a", 0), send("ok", "c", 1), with(send("ok", "b", 2), in("t1")), ends, pass(1, 1, "0a", "read_committed"), uncommitted(3, "0a 2b")), 1},
 		{"before a record without a transaction", lines(send("ok", "a", 0), send("ok", "b", 1), ends, pass(1, 1, "0a", "read_committed"), uncommitted(3, "0a 1b")), 0},
 		{"not at all", lines(send("ok", "a", 0), with(send("ok", "b", 1), in("t1")), ends, pass(1, 3, "0a", "read_committed"), uncommitted(3, "0a 1b")), 0},

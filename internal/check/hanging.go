@@ -36,6 +36,9 @@ func (c *hanging) add(v *view) {
 	}
 	to := &c.reached[v.Partition][v.Isolation-history.ReadUncommitted]
 	*to = max(*to, v.Reached, 0)
+	if n := len(v.Records); n > 0 { // a hand-written history need not tell how far it reached
+		*to = max(*to, v.Records[n-1].Offset+1)
+	}
 }
 
 func (c *hanging) found() []tally {
