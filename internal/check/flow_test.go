@@ -400,3 +400,40 @@ func TestHowFarProcessorsHaveCome(t *testing.T) {
 		t.Errorf("%q, %q", upTo(math.MaxInt64), upTo(7))
 	}
 }
+
+// A position shows that a transaction took effect if the transaction answered the last record before it: that one, lost or
+// not, and no earlier one.
+func TestTheLastRecordBeforeAPosition(t *testing.T) {
+	out := func(value string, at, from0 int, name string) string {
+		return send("ok", value, at, in(name), by("w0"), to(2), from(from0))
+	}
+	start := lines(head(`"inputs":["orders"]`, `"outputs":["bills"]`), send("ok", "a", 0), send("ok", "b", 1))
+	for _, c := range []struct {
+		name  string
+		lines []string
+		want  int
+	}{
+		{"it answered the last", lines(out("y", 1, 1, "t1"), commit("t1", 2), closing("t1", "ok", by("w0")), final(0, 2, "0a 1b"), final(1, 0, ""), final(2, 2, ""), stands(2)), 1},
+		{"it answered an earlier one", lines(out("x", 1, 0, "t1"), commit("t1", 2), closing("t1", "ok", by("w0")), final(0, 2, "0a 1b"), final(1, 0, ""), final(2, 2, ""), stands(2)), 0},
+		{"it answered the first, which is lost", lines(out("x", 1, 0, "t1"), commit("t1", 1), closing("t1", "ok", by("w0")), final(0, 2, "1b"), final(1, 0, ""), final(2, 2, ""), stands(1)), 1},
+	} {
+		if j := judgeText(t, append(slices.Clone(start), c.lines...)...); found(j)[tornTransaction] != c.want {
+			t.Errorf("%s: %v", c.name, found(j))
+		}
+	}
+}
+
+// What a killed session sent behind its log is not foreign, and has no place in the order of sends, of which no log tells.
+func TestWhatNoLogTellsOfAKilledSession(t *testing.T) {
+	r := goodRun()
+	r.open = []log.Client{{Name: "p0", Session: 1}}
+	r.meta.Workers[0].Killed = true
+	ops := *r.of("final")
+	ops[0].Offsets = []log.PartitionOffset{{Partition: 0, Offset: sends + 2}}
+	ops[1].Reached = sends + 2
+	ops[1].Records = append(slices.Clone(ops[1].Records),
+		log.Record{Offset: sends, Value: log.Value{Session: 1, Seq: sends + 1}}, log.Record{Offset: sends + 1, Value: log.Value{Session: 1, Seq: sends}})
+	if j := r.judge(t); j.Verdict != Holds || len(j.Findings) != 0 || j.Counts.Indeterminate != 2 || j.Counts.Sent != sends+2 {
+		t.Errorf("%v %v, because %q, counts %+v", j.Verdict, found(j), j.Reasons, j.Counts)
+	}
+}
