@@ -301,6 +301,13 @@ func TestWhatAGroupHasNotHandled(t *testing.T) {
 		want    int
 	}{
 		{"the first", false, never(0), Violated, 1},
+		{"the last but one", false, never(sends - 2), Violated, 1},
+		{"the last, and a commit past it failed", false, func(r *recorded) {
+			never(sends - 1)(r)
+			past := op(log.Commit)
+			past.Outcome, past.Offsets, past.Call, past.Return = log.Failed, []log.PartitionOffset{{Partition: 0, Offset: sends}}, 3500*ms, 3501*ms
+			r.add("c0", past)
+		}, Inconclusive, 0},
 		{"the last, and it came to the end", true, never(sends - 1), Violated, 1},
 		{"the last, and it did not come to the end", false, never(sends - 1), Inconclusive, 0},
 		{"nobody knows which, and it came to the end", true, nowhere(120), Violated, 1},
