@@ -8,7 +8,7 @@ import (
 
 // Change sets one field before a scenario is checked.
 type Change struct {
-	Path  string // load.rate, client.acks, topics[0].partitions, topics[orders].partitions, cluster.config.min.insync.replicas
+	Path  string // load.rate, client.acks, topics[0].partitions, topics[orders].partitions, topics.partitions (of each), cluster.config.min.insync.replicas
 	Value string // as YAML: 100/s, [a, b], {violated: [duplicate]}
 	From  string // what problems call it: --set
 	who   Who    // overrides: Path is a client setting
@@ -151,8 +151,14 @@ func replace(n *node, path []segment, at place, value *node) (*node, *mistake) {
 }
 
 func replaceItem(n *node, s segment, rest []segment, at place, value *node) (*node, *mistake) {
-	if s.item == "" {
+	if n == nil && s.key == "topics" && len(rest) > 0 {
+		n = theTopic(at) // what there is where a file names none
+	}
+	if s.item == "" && (n == nil || n.shape != aList || len(rest) == 0) {
 		return replace(n, rest, at, value)
+	}
+	if s.item == "" {
+		return replaceEach(n, rest, at, value)
 	}
 	if n == nil || n.shape != aList {
 		return nil, wrong("set the whole list: "+s.key+"=[...]", "the file has no list %s", s.key)
@@ -175,4 +181,25 @@ func replaceItem(n *node, s segment, rest []segment, at place, value *node) (*no
 	c.items = slices.Clone(n.items)
 	c.items[i] = changed
 	return &c, nil
+}
+
+// replaceEach changes every item of a list.
+func replaceEach(n *node, rest []segment, at place, value *node) (*node, *mistake) {
+	c := *n
+	c.items = slices.Clone(n.items)
+	for i := range c.items {
+		changed, m := replace(c.items[i], rest, at, value)
+		if m != nil {
+			return nil, m
+		}
+		c.items[i] = changed
+	}
+	return &c, nil
+}
+
+// theTopic is a list of the topic that a scenario without topics has.
+func theTopic(at place) *node {
+	name := &node{place: at, shape: aText, text: defaultTopic}
+	topic := &node{place: at, shape: aMapping, entries: []entry{{key: "name", at: at, value: name}}}
+	return &node{place: at, shape: aList, items: []*node{topic}}
 }

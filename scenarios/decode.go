@@ -18,6 +18,7 @@ type decoder struct {
 	places   map[string]place    // of each value, by its path
 	spoiled  map[string]bool     // paths with a problem
 	keys     map[string][]string // the keys that each mapping met can have
+	buffer   *product            // what client.buffer.memory is the product of, nil where it is a plain size
 }
 
 func newDecoder() *decoder {

@@ -58,6 +58,7 @@ func (d *decoder) scenario(n *node) Scenario {
 		"steps":      d.steps(&s.Steps),
 		"matrix":     d.matrix(&s.Matrix),
 		"thresholds": d.thresholds(&s.Thresholds),
+		"objective":  grammar(d, &s.Objective, objectiveExample, ParseObjective),
 		"repeat":     d.integer(&s.Repeat, 1),
 		"seed":       d.whole64(&s.Seed),
 	}, nil)
@@ -87,6 +88,7 @@ func (d *decoder) complete(s *Scenario) {
 		l.Duration = time.Duration(math.Ceil(float64(l.Records) / l.Rate * float64(time.Second)))
 	}
 	d.output(s)
+	d.product(s)
 	s.nameTargets()
 	s.isolate()
 	if len(s.Clusters) == 0 {
@@ -363,6 +365,10 @@ func (d *decoder) setting(of scope, to *map[string]string) func(entry, string) {
 		}
 		if r := reservedSetting(of, e.key, strings.HasPrefix(path, "processor")); r != "" {
 			d.complain(e.at, path, r, "%s follows from other fields", e.key)
+			return
+		}
+		if of == ofProducers && path == bufferPath && isProduct(e.value.text) {
+			d.productOf(e.value, path)
 			return
 		}
 		value, err := of.parse(e.key, e.value.text)

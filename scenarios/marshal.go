@@ -44,6 +44,7 @@ func Marshal(s Scenario) []byte {
 	}
 	m.some("matrix", matrix)
 	m.some("thresholds", each(s.Thresholds, Threshold.String))
+	m.text("objective", s.Objective.Text)
 	m.add("repeat", s.Repeat)
 	if s.Seed != 0 {
 		m.add("seed", s.Seed)

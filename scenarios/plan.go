@@ -20,7 +20,7 @@ type Run struct {
 	Notes    []string          // what is different about this cell
 }
 
-// Plan is every run that a scenario means, in order: all cells, then all cells again.
+// Plan is every run that a scenario means, in order: all cells in an order that is drawn, then all cells again in another.
 type Plan []Run
 
 // mostRuns bounds a plan; more is a slip of the pen.
@@ -29,6 +29,10 @@ const mostRuns = 10_000
 // NewPlan makes the plan of a scenario. A seed of 0 is drawn. The first repeat has the scenario's own seed, the others
 // seeds that follow from it; all cells of one repeat share it, so that they differ in their settings alone. Random series
 // of faults are written out, by the run's seed.
+//
+// The order of the cells is drawn anew for each repeat, so that a drift of the machine or the cluster favours none. Cells
+// that need a cluster of their own stay together within a repeat, since each change of the cluster is a start of it; the
+// order of those groups is drawn too.
 //
 // A cell whose settings promise less than the scenario's guarantee is not judged by it, but measured: its anomalies are
 // reported, and its notes say why.
@@ -43,13 +47,17 @@ func NewPlan(s Scenario) (Plan, error) {
 		_, _ = cryptorand.Read(b[:]) // never fails
 		seed = int64(binary.BigEndian.Uint64(b[:]) >> 1)
 	}
+	var all []Run
+	for _, c := range cells(root) {
+		run, problems := c.run()
+		if err := problems.err(); err != nil {
+			return nil, err
+		}
+		all = append(all, run)
+	}
 	var plan Plan
 	for repeat := 1; repeat <= s.Repeat; repeat++ {
-		for _, c := range cells(root) {
-			run, problems := c.run()
-			if err := problems.err(); err != nil {
-				return nil, err
-			}
+		for _, run := range drawnOrder(all, Split(seed, "order "+strconv.Itoa(repeat))) {
 			run.Repeat, run.Seed = repeat, repeatSeed(seed, repeat)
 			run.Scenario.Seed = run.Seed
 			run.Scenario = run.Scenario.expanded(run.Seed)
@@ -57,6 +65,26 @@ func NewPlan(s Scenario) (Plan, error) {
 		}
 	}
 	return plan, nil
+}
+
+// drawnOrder is one repeat: the groups that share a cluster in an order that is drawn, and so the cells within each.
+func drawnOrder(cells []Run, rng *rand.Rand) []Run {
+	var groups [][]Run
+	at := map[string]int{}
+	for _, c := range cells {
+		key := fmt.Sprintf("%+v", c.Scenario.Cluster)
+		i, known := at[key]
+		if !known {
+			i = len(groups)
+			at[key], groups = i, append(groups, nil)
+		}
+		groups[i] = append(groups[i], c)
+	}
+	rng.Shuffle(len(groups), func(i, j int) { groups[i], groups[j] = groups[j], groups[i] })
+	for _, g := range groups {
+		rng.Shuffle(len(g), func(i, j int) { g[i], g[j] = g[j], g[i] })
+	}
+	return slices.Concat(groups...)
 }
 
 func repeatSeed(seed int64, repeat int) int64 {

@@ -25,15 +25,71 @@ func TestPlanIsEveryCellForEachRepeat(t *testing.T) {
 			t.Errorf("acks=%s: notes %v", r.Cell["client.acks"], r.Notes)
 		}
 	}
-	want := []string{
-		"1 0 16KiB ", "1 0 64KiB ", "1 1 16KiB ", "1 1 64KiB ", "1 all 16KiB at-least-once", "1 all 64KiB at-least-once",
-		"2 0 16KiB ", "2 0 64KiB ", "2 1 16KiB ", "2 1 64KiB ", "2 all 16KiB at-least-once", "2 all 64KiB at-least-once",
+	want := []string{ // the order belongs to the seed, for ever
+		"1 1 64KiB ", "1 all 64KiB at-least-once", "1 1 16KiB ", "1 0 16KiB ", "1 all 16KiB at-least-once", "1 0 64KiB ",
+		"2 0 16KiB ", "2 all 16KiB at-least-once", "2 1 64KiB ", "2 1 16KiB ", "2 0 64KiB ", "2 all 64KiB at-least-once",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("plan\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	if plan[0].Seed != 7 || plan[5].Seed != 7 || plan[6].Seed == 7 || plan[6].Seed != plan[11].Seed {
 		t.Errorf("seeds %d %d | %d %d: the first repeat has the plan's, all cells of a repeat one", plan[0].Seed, plan[5].Seed, plan[6].Seed, plan[11].Seed)
+	}
+}
+
+// TestEachRepeatHasTheCellsInAnOrderOfItsOwn: over many repeats each cell comes equally often at each place, so that no
+// cell is always the one that the machine's state favours.
+func TestEachRepeatHasTheCellsInAnOrderOfItsOwn(t *testing.T) {
+	const repeats, cells = 600, 6
+	plan, err := NewPlan(parsed(t, contractsExample, "repeat=600", "seed=3"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	places := map[string]*[cells]int{}
+	for i, r := range plan {
+		if r.Repeat != i/cells+1 {
+			t.Fatalf("run %d is of repeat %d: a repeat is not complete before the next", i, r.Repeat)
+		}
+		key := r.Cell["client.acks"] + r.Cell["client.batch.size"]
+		if places[key] == nil {
+			places[key] = new([cells]int)
+		}
+		places[key][i%cells]++
+	}
+	for key, counts := range places {
+		for place, n := range counts {
+			if n < 65 || n > 135 { // 100 expected, sd 9
+				t.Errorf("%s is %d times at place %d of %d repeats", key, n, place, repeats)
+			}
+		}
+	}
+	if len(places) != cells {
+		t.Errorf("%d cells", len(places))
+	}
+}
+
+// TestCellsThatShareAClusterStayTogether: each change of the cluster is a start of it.
+func TestCellsThatShareAClusterStayTogether(t *testing.T) {
+	s := parsed(t, contractsExample, "repeat=20", "seed=3", "matrix={cluster.brokers: [3, 4], client.linger.ms: [0, 5], cluster.heap: [512m, 1g]}")
+	plan, err := NewPlan(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	firsts := map[string]int{}
+	for i := 0; i < len(plan); i += 8 {
+		changes := 0
+		for j := i + 1; j < i+8; j++ {
+			if plan[j].Cell["cluster.brokers"] != plan[j-1].Cell["cluster.brokers"] || plan[j].Cell["cluster.heap"] != plan[j-1].Cell["cluster.heap"] {
+				changes++
+			}
+		}
+		if changes != 3 {
+			t.Errorf("repeat %d changes its cluster %d times, not 3", plan[i].Repeat, changes)
+		}
+		firsts[plan[i].Cell["cluster.brokers"]+plan[i].Cell["cluster.heap"]]++
+	}
+	if len(firsts) != 4 {
+		t.Errorf("only %v come first", firsts)
 	}
 }
 

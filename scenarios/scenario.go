@@ -36,6 +36,7 @@ type Scenario struct {
 
 	Matrix     []Axis
 	Thresholds []Threshold
+	Objective  Objective // what the matrix's cells are ranked by; see RankedBy
 	Repeat     int
 	Seed       int64 // 0: drawn, and recorded
 

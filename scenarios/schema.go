@@ -36,6 +36,7 @@ func Schema() []byte {
 		"steps":      listOf("a strict sequence, instead of faults", stepSchema()),
 		"matrix":     matrixSchema(),
 		"thresholds": listOf("objectives; a miss is exit 5", pattern("such as ack.p99 < 50ms, throughput > 4900/s", `^\s*[a-z0-9_.]+\s*(<=|>=|<|>)\s*\S+\s*$`)),
+		"objective":  pattern("what the matrix's cells are ranked by, such as max throughput where ack.p99 < 50ms", `^\s*(max|min)\s+[a-z0-9_.]+(\s+where\s+.+)?\s*$`),
 		"repeat":     whole("runs of each cell", 1),
 		"seed":       whole("of everything random; 0 or left out: drawn", 0),
 	})
@@ -114,6 +115,11 @@ func settingProperties(of scope) map[string]schema {
 			if known.Refused == "" && reservedSetting(of, known.Name, false) == "" {
 				properties[known.Name] = clientSetting(known)
 			}
+		}
+		if of == ofProducers {
+			buffer := clientSetting(mustKnow(role, bufferSetting))
+			buffer["pattern"] = productPattern
+			properties[bufferSetting] = buffer
 		}
 		for _, name := range settings.LibraryNames(role) {
 			properties[name] = schema{"type": []string{"string", "number", "boolean"}}

@@ -52,20 +52,10 @@ func ParseThreshold(s string) (Threshold, error) {
 		return Threshold{}, wrong("", "expected a threshold such as 'ack.p99 < 50ms' or 'throughput > 4900/s', found %q", s)
 	}
 	name, op, value := s[m[2]:m[3]], s[m[4]:m[5]], s[m[6]:m[7]]
-	metrics := Metrics()
-	at := slices.IndexFunc(metrics, func(known Metric) bool { return known.Name == name })
-	if at < 0 {
-		var names []string
-		for _, known := range metrics {
-			names = append(names, known.Name)
-		}
-		hint := didYouMean(name, names)
-		if hint == "" {
-			hint = "known: ack|e2e[.response|.service].p50|p90|p99|p999|p9999|max, throughput[.offered|.read], unavailable, recovered, sent, acked, failed, indeterminate, read, lost, duplicated"
-		}
-		return Threshold{}, wrong(hint, "%q is no metric", name).at(len([]rune(s[:m[2]])))
+	metric, unknown := metricNamed(name)
+	if unknown != nil {
+		return Threshold{}, unknown.at(len([]rune(s[:m[2]])))
 	}
-	metric := metrics[at]
 	if name == "throughput" && strings.HasSuffix(value, "B/s") {
 		metric = Metric{"throughput.mib", MiBPerSecond}
 	}
@@ -74,6 +64,22 @@ func ParseThreshold(s string) (Threshold, error) {
 		return Threshold{}, err.at(len([]rune(s[:m[6]])))
 	}
 	return Threshold{Metric: metric.Name, Op: op, Value: v, Text: strings.TrimSpace(s)}, nil
+}
+
+func metricNamed(name string) (Metric, *mistake) {
+	metrics := Metrics()
+	if at := slices.IndexFunc(metrics, func(known Metric) bool { return known.Name == name }); at >= 0 {
+		return metrics[at], nil
+	}
+	var names []string
+	for _, known := range metrics {
+		names = append(names, known.Name)
+	}
+	hint := didYouMean(name, names)
+	if hint == "" {
+		hint = "known: ack|e2e[.response|.service].p50|p90|p99|p999|p9999|max, throughput[.offered|.read], unavailable, recovered, sent, acked, failed, indeterminate, read, lost, duplicated"
+	}
+	return Metric{}, wrong(hint, "%q is no metric", name)
 }
 
 // parse turns a value with its unit into the metric's base unit.
