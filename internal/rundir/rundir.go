@@ -11,6 +11,7 @@ const (
 	BrokersDir   = "brokers"       // what brokers had on disk of the run's topics, one log a look: broker-1.1.log, …
 	ResultFile   = "result.json"   // the result document; derived, may be made again
 	UndoFile     = "undo.json"     // faults not healed yet; gone when all are
+	// SamplesFile, in samples.go: what processes used and clients waited for while the run went on
 )
 
 // Stage is how far a run came.

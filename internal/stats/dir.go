@@ -14,12 +14,18 @@ func Dir(dir string) (Figures, error) {
 	if err != nil {
 		return Figures{}, err
 	}
+	samples, unread := rundir.Samples(dir)
 	h, unreadable := history.Open(rundir.History(dir))
+	var f Figures
 	if unreadable == nil {
-		return Compute(h, h.Header, m)
+		f, err = take(h, h.Header, m, samples)
+	} else {
+		f, err = take(nothing{}, history.Header{}, m, samples)
+		f.Warnings = append(f.Warnings, fmt.Sprintf("nothing could be measured: %v", unreadable))
 	}
-	f, err := Compute(nothing{}, history.Header{}, m)
-	f.Warnings = append(f.Warnings, fmt.Sprintf("nothing could be measured: %v", unreadable))
+	if unread != nil {
+		f.Warnings = append(f.Warnings, fmt.Sprintf("what was used is known in part only: %v", unread))
+	}
 	return f, err
 }
 

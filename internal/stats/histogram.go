@@ -66,6 +66,14 @@ func (h *Histogram) Quantile(q float64) (time.Duration, bool) {
 	return time.Duration(micros) * time.Microsecond, true
 }
 
+// Mean is the durations' average; false where there are none.
+func (h *Histogram) Mean() (time.Duration, bool) {
+	if h.Count() == 0 {
+		return 0, false
+	}
+	return time.Duration(h.counts.Mean() * float64(time.Microsecond)), true
+}
+
 // Max is the longest duration, exact to a microsecond; false where there is none.
 func (h *Histogram) Max() (time.Duration, bool) {
 	return time.Duration(h.max) * time.Microsecond, h.Count() > 0

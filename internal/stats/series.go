@@ -9,10 +9,12 @@ import (
 // longestSeries bounds the points of a series; a longer run gets wider ones.
 const longestSeries = 1800
 
-// Series is the run over time from the start of the measured part, in equal steps of at least a second.
+// Series is the run over time from the start of the measured part, in equal steps of at least a second. Columns has all of
+// it as one table.
 type Series struct {
-	Step   time.Duration
-	Points []Point
+	Step    time.Duration
+	Points  []Point
+	Sampled []Column // of processes, machine, clients and cluster, a value for each point
 }
 
 // Point is one step of a series. Latency, like Sent, Failed and Indeterminate, is of the sends that were intended in it,

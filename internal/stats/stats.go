@@ -27,6 +27,8 @@ type Figures struct {
 	Faults     []Fault // as Meta.Faults
 	Throughput Throughput
 	Series     Series
+	Stages     []Stage    // where a record waited; nil where the client's library did not tell
+	Resources  *Resources // nil where nobody looked
 	Warnings   []string
 }
 
@@ -63,6 +65,11 @@ type Source interface {
 // Compute takes the figures of a history: in one streaming pass, and one before it where faults were injected, since the
 // end of a fault's phase is known only once its recovery is.
 func Compute(src Source, h history.Header, m rundir.Meta) (Figures, error) {
+	return take(src, h, m, nil)
+}
+
+// take has figures of the samples too, which lie beside the history.
+func take(src Source, h history.Header, m rundir.Meta, samples []rundir.Sample) (Figures, error) {
 	outages, err := findOutages(src, h, m)
 	if err != nil {
 		return Figures{}, fmt.Errorf("outages: %w", err)
@@ -71,7 +78,7 @@ func Compute(src Source, h history.Header, m rundir.Meta) (Figures, error) {
 	if err := src.Each(c.add); err != nil {
 		return Figures{}, fmt.Errorf("figures: %w", err)
 	}
-	return c.figures(m), nil
+	return c.figures(m, samples), nil
 }
 
 func findOutages(src Source, h history.Header, m rundir.Meta) ([]Outage, error) {
@@ -282,13 +289,18 @@ func (c *computation) each(intended int64, visit func(*Phase)) {
 	}
 }
 
-func (c *computation) figures(m rundir.Meta) Figures {
+func (c *computation) figures(m rundir.Meta, samples []rundir.Sample) Figures {
 	f := &c.f
 	if f.Measured.To == never {
 		f.Measured.To = max(c.lastSent, f.Measured.From)
 	}
-	f.Throughput = c.throughput(m)
 	f.Series = c.series.finish()
+	g := newGrid(c.series.from, c.series.step, len(f.Series.Points))
+	f.Resources = resources(samples, f.Measured, g)
+	waits := clientWaits(samples, f.Measured, g)
+	f.Stages = c.stages(waits)
+	f.Series.Sampled = g.finish()
+	f.Throughput = c.throughput(m)
 	f.Warnings = c.warnings(m)
 	return *f
 }
