@@ -168,7 +168,7 @@ func TestASessionThatFailsWritesDownWhatWasNotAnswered(t *testing.T) {
 	s := &script{silent: true, abort: errors.New("no answer either")}
 	spec := scriptedSpec("p0", roleProducer)
 	spec.Producer = &producerSpec{
-		Settings: map[string]string{"transactional.id": "t"}, Topics: []string{"in-x"}, Size: 100, Producers: 1, InFlight: 8, Txn: txnSpec{Size: 3},
+		Settings: map[string]string{"transactional.id": "t"}, Topics: []string{"in-x"}, recordSpec: recordSpec{Size: 100}, Producers: 1, InFlight: 8, Txn: txnSpec{Size: 3},
 	}
 	ops, err := s.session(t, spec, worker.Command{ID: 1, Do: worker.SendN, N: 3})
 	if err == nil {
@@ -209,7 +209,7 @@ func TestAProcessorCommitsNoInputWithoutItsOutput(t *testing.T) {
 			}
 			spec.Processor = &processorSpec{
 				From: spec.Topics[0], Group: "g", GroupID: "g-x", Batch: 1,
-				Producer: producerSpec{Settings: settings, Topics: []string{"out-x"}, Size: 100, Producers: 1, InFlight: 8, Payload: payloadSpec{Kind: "random"}},
+				Producer: producerSpec{Settings: settings, Topics: []string{"out-x"}, recordSpec: recordSpec{Size: 100, Payload: payloadSpec{Kind: "random"}}, Producers: 1, InFlight: 8},
 			}
 			ops, err := s.session(t, spec)
 			if err != nil {

@@ -63,7 +63,7 @@ func (r *run) describe() {
 func loadInfo(s *scenarios.Scenario) rundir.LoadInfo {
 	l := rundir.LoadInfo{
 		Max: s.Load.Max, DurationMs: s.Load.Duration.Milliseconds(), WarmupMs: s.Load.Warmup.Milliseconds(),
-		RecordSize: s.Load.Record.Size,
+		RecordSize: s.Load.Record.Size, Measured: true,
 	}
 	if s.Load.Rate > 0 {
 		rate := s.Load.Rate
@@ -147,7 +147,7 @@ func (r *run) nameTopics() {
 			r.header.Partitions = append(r.header.Partitions, fmt.Sprintf("%s/%d", t.Name, p))
 			r.header.Starts[ref.First+int32(p)] = 0
 		}
-		compacted := strings.Contains(t.Config["cleanup.policy"], "compact")
+		compacted := strings.Contains(r.s.TopicConfig(t)["cleanup.policy"], "compact")
 		if compacted {
 			r.header.Compacted = append(r.header.Compacted, t.Name)
 		}
@@ -340,9 +340,7 @@ func (r *run) producerSpec(n int) *producerSpec {
 	}
 	spec := &producerSpec{
 		Settings: settings, Stages: s.Load.Stages(), Warmup: s.Load.Warmup, Max: s.Load.Max, Producers: s.Producers.Count,
-		Size: s.Load.Record.Size, Keys: keySpec{Kind: s.Load.Record.Keys, Count: s.Load.Record.KeyCount},
-		Payload: payloadSpec{Kind: s.Load.Record.Payload, File: s.Load.Record.PayloadFile, Compressibility: s.Load.Record.Compressibility},
-		Txn:     txnSpec{Size: s.Load.Txn.Size, Abort: s.Load.Txn.Abort, Every: s.Load.Txn.Every},
+		recordSpec: recordsOf(s.Load.Record), Txn: txnSpec{Size: s.Load.Txn.Size, Abort: s.Load.Txn.Abort, Every: s.Load.Txn.Every},
 	}
 	if s.Load.Records > 0 {
 		spec.Records = (s.Load.Records + int64(s.Producers.Count-1-n)) / int64(s.Producers.Count)
@@ -350,21 +348,34 @@ func (r *run) producerSpec(n int) *producerSpec {
 	if s.Producers.AfterCrash == scenarios.Resend {
 		spec.Resend = "previous" // the crew puts the path in
 	}
-	for _, t := range r.topics {
+	var weights []int
+	for i, t := range r.topics {
 		if p := s.Processor; p == nil || t.Name != p.To {
 			spec.Topics = append(spec.Topics, t.Physical)
+			spec.Keyed = append(spec.Keyed, r.meta.Topics[i].Compacted)
+			weights = append(weights, s.Topics[i].Weight)
 		}
 	}
-	spec.InFlight = places(settings, spec.Size)
+	spec.Turns = scenarios.Turns(weights)
+	spec.InFlight = places(settings, int(s.Load.Record.Mean()), spec.Size)
 	return spec
 }
 
-func places(settings map[string]string, size int) int {
+func recordsOf(r scenarios.RecordSpec) recordSpec {
+	return recordSpec{
+		Size: r.Size, Sizes: r.Sizes, Keys: r.Keys, NullKeys: r.NullKeys, Headers: r.Headers, Tombstones: r.Tombstones,
+		Payload: payloadSpec{Kind: r.Payload, File: r.PayloadFile, Compressibility: r.Compressibility, Ratio: r.Ratio},
+	}
+}
+
+// places for records of a mean size; of very large ones fewer, since each place may come to hold a buffer for one.
+func places(settings map[string]string, mean, largest int) int {
 	buffer, err := strconv.ParseInt(settings["buffer.memory"], 10, 64)
 	if err != nil || buffer <= 0 {
 		buffer = kafkasBuffer
 	}
-	return int(min(max(2*buffer/int64(size), leastInFlight), mostInFlight))
+	least := min(leastInFlight, max(16, 4*buffer/int64(largest)))
+	return int(min(max(2*buffer/int64(mean), least), mostInFlight))
 }
 
 // isolationNamed is Kafka's: whoever does not ask for committed records gets all.
@@ -422,8 +433,9 @@ func (r *run) processorSpec(p *scenarios.Processor, n int) *processorSpec {
 		Consumer: consumer, Group: p.Group, GroupID: r.physical(p.Group), Batch: p.Batch,
 		Manual: p.Assignment == "manual", Generation: p.Generation, Isolation: isolationNamed(consumer["isolation.level"]),
 		Producer: producerSpec{
-			Settings: producer, Topics: []string{r.physical(p.To)}, Producers: 1, Size: r.s.Load.Record.Size,
-			Payload: payloadSpec{Kind: "random"}, InFlight: max(leastInFlight, 2*p.Batch),
+			Settings: producer, Topics: []string{r.physical(p.To)}, Producers: 1, recordSpec: recordSpec{
+				Size: r.s.Load.Record.Size, Sizes: r.s.Load.Record.Sizes, Payload: payloadSpec{Kind: "random"},
+			}, InFlight: max(leastInFlight, 2*p.Batch),
 		},
 	}
 	for _, t := range r.topics {

@@ -18,18 +18,18 @@ import (
 // producerSpec is a producer's part of the load.
 type producerSpec struct {
 	Settings  map[string]string
-	Topics    []string          // names on the cluster, used in turn
+	Topics    []string          // names on the cluster
+	Turns     []int             // indices of topics, used in turn; none: each topic
+	Keyed     []bool            // by topic: the history has its records' keys, since compaction goes by them
 	Stages    []scenarios.Stage // of all producers together, from the end of the warm-up; none: nothing by schedule
 	Warmup    time.Duration
 	Max       bool
 	Producers int
 	Records   int64 // of this producer, by schedule; 0: no such end
-	Size      int   // bytes
-	Keys      keySpec
-	Payload   payloadSpec
-	Txn       txnSpec
-	InFlight  int    // places for records in flight
-	Resend    string // log of the session before, whose uncompleted sends are sent again; "": none
+	recordSpec
+	Txn      txnSpec
+	InFlight int    // places for records in flight
+	Resend   string // log of the session before, whose uncompleted sends are sent again; "": none
 }
 
 // txnSpec groups sends in transactions; Size 0: none.
@@ -46,8 +46,7 @@ type producer struct {
 	client client.Producer
 	txns   client.Transactor // nil: not transactional
 	slots  *slots
-	values *values
-	keys   func() []byte
+	made   *records
 	done   <-chan struct{}
 
 	flushes  sync.WaitGroup // commands to flush, which are waited for beside the sending
@@ -90,10 +89,9 @@ func newProducer(ctx context.Context, s *session, spec *producerSpec, driver cli
 	if c, ok := p.client.(client.Copier); ok {
 		copies = c.CopiesPayload()
 	}
-	if p.values, err = newValues(spec.Payload, spec.Size, len(p.slots.flights), copies, s.rng); err != nil {
+	if p.made, err = newRecords(spec.recordSpec, len(p.slots.flights), copies, s.spec.Seed, s.rng); err != nil {
 		return nil, errors.Join(err, p.client.Close())
 	}
-	p.keys = newKeys(spec.Keys, s.rng)
 	if spec.Settings["transactional.id"] != "" {
 		if err := p.beginTransactions(ctx); err != nil {
 			return nil, errors.Join(err, p.client.Close())
@@ -269,11 +267,7 @@ func (p *producer) one(ctx context.Context, intended int64) error {
 	}
 	seq := p.next
 	p.next++
-	topic := int32(seq % int64(len(p.spec.Topics)))
-	sent := p.sendRecord(flight{
-		intended: intended, seq: seq, session: int32(p.session.spec.Header.Self.Session),
-		attempt: 1, topic: topic, txn: p.openTxn(), fromPartition: history.Unknown, fromOffset: history.Unknown,
-	}, p.keys())
+	sent := p.sendOwn(flight{intended: intended, seq: seq, session: int32(p.session.spec.Header.Self.Session), attempt: 1})
 	if !sent || p.txns == nil {
 		return nil
 	}
@@ -294,26 +288,42 @@ func (p *producer) resend(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		p.sendRecord(flight{
-			intended: p.clock.Now(), seq: op.Value.Seq, session: op.Value.Session, attempt: op.Attempt + 1,
-			topic: int32(op.Value.Seq % int64(len(p.spec.Topics))), txn: p.openTxn(), fromPartition: history.Unknown, fromOffset: history.Unknown,
-		}, p.keys())
+		p.sendOwn(flight{intended: p.clock.Now(), seq: op.Value.Seq, session: op.Value.Session, attempt: op.Attempt + 1})
 		p.counts.resent.Add(1)
 	}
 	return nil
 }
 
-// sendRecord sends one record and tells whether the client took it.
+// sendOwn sends a record of the load: topic and key follow from its identity.
+func (p *producer) sendOwn(f flight) bool {
+	f.topic = p.topicOf(f.seq)
+	f.key = p.made.key(f.session, f.seq)
+	f.txn, f.fromPartition, f.fromOffset = p.openTxn(), history.Unknown, history.Unknown
+	return p.sendRecord(f, nil)
+}
+
+// topicOf is the index of the topic whose turn it is.
+func (p *producer) topicOf(seq int64) int32 {
+	if len(p.spec.Turns) > 0 {
+		return int32(p.spec.Turns[seq%int64(len(p.spec.Turns))])
+	}
+	return int32(seq % int64(len(p.spec.Topics)))
+}
+
+// sendRecord sends one record and tells whether the client took it. The key may be that of another record, which this one answers.
 func (p *producer) sendRecord(f flight, key []byte) bool {
 	slot, ok := p.slots.take(p.done)
 	if !ok {
 		return false
 	}
-	f.value = p.values.of(slot)
-	payload.Put(f.value, payload.Head{
+	if key == nil {
+		key = p.made.keyAt(slot, f.key)
+	}
+	p.out = client.Record{Topic: p.spec.Topics[f.topic], Partition: client.AnyPartition, Key: key}
+	p.made.put(&f, p.slots.flights[slot].value, payload.Head{
 		Attempt: uint8(f.attempt), Producer: uint16(p.number), Session: uint16(f.session),
 		Run: p.session.spec.Header.Run, Seq: uint64(f.seq), Intended: f.intended, Txn: uint32(f.txn),
-	})
+	}, &p.out)
 	f.call = p.clock.Now()
 	p.slots.flights[slot] = f
 	if p.session.spec.Journal {
@@ -322,7 +332,6 @@ func (p *producer) sendRecord(f flight, key []byte) bool {
 		p.record(&p.send)
 		p.settle()
 	}
-	p.out = client.Record{Topic: p.spec.Topics[f.topic], Partition: client.AnyPartition, Key: key, Value: f.value}
 	p.counts.sent.Add(1)
 	if err := p.client.Send(&p.out, slot); err != nil {
 		p.describe(&p.send, &f)
@@ -353,6 +362,10 @@ func (p *producer) describe(op *history.Op, f *flight) {
 		Value:     history.Value{Producer: p.number, Session: f.session, Seq: f.seq},
 		Partition: history.Unknown, Offset: history.Unknown,
 		FromPartition: f.fromPartition, FromOffset: f.fromOffset, Generation: history.Unknown,
+		Size: int64(f.size), Tombstone: f.tombstone,
+	}
+	if p.spec.Keyed != nil && p.spec.Keyed[f.topic] {
+		op.Key = f.key + 1
 	}
 }
 

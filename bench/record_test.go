@@ -52,7 +52,7 @@ func instantProducer(tb testing.TB, size int) (*producer, func()) {
 		Log: path, Clock: c.Base(),
 		Header:   history.Header{Version: 1, Run: 7, Partitions: []string{"orders/0"}, Producers: []string{"p0"}, Self: history.Client{Name: "p0", Session: 1}},
 		Topics:   []topicRef{{Name: "orders", Physical: "orders-x", Partitions: 1}},
-		Producer: &producerSpec{Topics: []string{"orders-x"}, Size: size, Producers: 1, InFlight: 1024},
+		Producer: &producerSpec{Topics: []string{"orders-x"}, recordSpec: recordSpec{Size: size}, Producers: 1, InFlight: 1024},
 	}
 	s, err := newSession(spec, func(worker.Event) {}, func(err error) { tb.Error(err) })
 	if err != nil {

@@ -221,10 +221,18 @@ func (s *session) offsets(positions []client.PartitionOffset) []history.Partitio
 	return out
 }
 
-// recordOf reads the identity of a fetched record.
+// recordOf reads the identity of a fetched record: it stands in the value's head or, of a tombstone, in a header.
 func recordOf(f *client.Fetched, run uint64) history.Record {
 	r := history.Record{Offset: f.Offset, Epoch: f.Epoch, Value: history.NoValue, Intended: history.Unknown}
-	head, err := payload.Get(f.Value)
+	identity, cover := f.Value, uint64(0)
+	for i := range f.Headers {
+		if h := &f.Headers[i]; f.Value == nil && h.Key == payload.Tombstone {
+			identity = h.Value
+		} else {
+			cover = payload.Cover(cover, h.Key, h.Value)
+		}
+	}
+	head, err := payload.GetCovered(identity, cover)
 	switch {
 	case errors.Is(err, payload.ErrForeign) || head.Run != run && err == nil:
 		r.Flags = history.Foreign

@@ -203,7 +203,7 @@ func (s *shelf) partition(log *history.Writer, index int32, path string, now, mo
 		return err
 	}
 	e, err := segments.Read(path, most, func(r *segments.Record) error {
-		op.Records = append(op.Records, recordOf(&client.Fetched{Offset: r.Offset, Epoch: r.Epoch, Value: r.Value}, s.run.header.Run))
+		op.Records = append(op.Records, recordOf(&client.Fetched{Offset: r.Offset, Epoch: r.Epoch, Value: r.Value, Headers: r.Headers}, s.run.header.Run))
 		if len(op.Records) < batch {
 			return nil
 		}

@@ -17,7 +17,10 @@ type flight struct {
 	attempt        int32
 	fromPartition  int32
 	fromOffset     int64
-	value          []byte
+	key            int64  // its number, keyNone for none or for another record's
+	size           int32  // bytes of its value
+	tombstone      bool   // it has none
+	value          []byte // the buffer that it is sent from, which stays with the place
 }
 
 // slots hands out places for records in flight without a lock: one goroutine takes, one other gives back.

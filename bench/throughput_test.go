@@ -134,7 +134,7 @@ func recordedRate(b *testing.B, c cluster.Cluster, topic string, size, records i
 		Log: filepath.Join(b.TempDir(), "p0.1.log"), Clock: now.Base(), Bootstrap: c.Bootstrap(),
 		Header:   history.Header{Version: 1, Run: 7, Producers: []string{"p0"}, Self: history.Client{Name: "p0", Session: 1}},
 		Topics:   []topicRef{{Name: "bench", Physical: topic, Partitions: 6}},
-		Producer: &producerSpec{Settings: asked, Topics: []string{topic}, Size: size, Producers: 1, InFlight: places(asked, size)},
+		Producer: &producerSpec{Settings: asked, Topics: []string{topic}, recordSpec: recordSpec{Size: size}, Producers: 1, InFlight: places(asked, size, size)},
 	}
 	for p := range 6 {
 		spec.Header.Partitions = append(spec.Header.Partitions, fmt.Sprintf("bench/%d", p))

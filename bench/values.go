@@ -3,61 +3,113 @@ package bench
 import (
 	"bytes"
 	"fmt"
+	"math/bits"
 	"math/rand"
 	"os"
-	"strconv"
+	"slices"
 
-	"github.com/kbench/kbench/internal/client"
 	"github.com/kbench/kbench/internal/payload"
 )
 
 // payloadSpec says what stands behind a record's head.
 type payloadSpec struct {
-	Kind            string  // random, compressible, file
+	Kind            string  // random, compressible, ratio, file
 	File            string  // file: its lines, in turn, cut or repeated to the record's size
 	Compressibility float64 // compressible: share of the bytes that repeat
+	Ratio           float64 // ratio: uncompressed to compressed, heads included
 }
 
-// values are the buffers that records are sent from, filled once: only the head is written for each record. A client
-// that copies the payload gets them in turn; for another each place in flight has its own.
+// values are the buffers that records are sent from, each filled once: only the head is written for each record, and a shorter
+// record is the beginning of a buffer. A client that copies the payload gets them in turn; for another each place in flight has its
+// own, for as long as it is large enough.
 type values struct {
-	buffers [][]byte
-	copies  bool
+	fill    func([]byte)
+	largest int
+	turns   [][]byte // of a client that copies
 	turn    int
+	spare   [64][][]byte // of one that does not: buffers that no place holds, by class
 }
 
 // Buffers that are sent in turn repeat after at least so many bytes, more than a compressor looks back in a batch.
-const repeatAfter = 4 << 20
+const (
+	repeatAfter = 4 << 20
+	mostInTurn  = 64 << 20
+)
 
-func newValues(spec payloadSpec, size, places int, copies bool, rng *rand.Rand) (*values, error) {
-	if size < payload.Size {
-		return nil, fmt.Errorf("a record of %d bytes is too small: its identity and checksum need at least %d", size, payload.Size)
-	}
-	count := places
-	if copies {
-		count = min(places, max(64, repeatAfter/size))
+// newValues makes the buffers for records of up to largest bytes, for so many places in flight. Those of a client that does not copy
+// are made when they are first needed or, if all are to be as large as the largest, now.
+func newValues(spec payloadSpec, least, largest, places int, copies bool, rng *rand.Rand) (*values, error) {
+	if largest < payload.Size {
+		return nil, fmt.Errorf("a record of %d bytes is too small: its identity and checksum need at least %d", largest, payload.Size)
 	}
 	fill, err := filler(spec, rng)
 	if err != nil {
 		return nil, err
 	}
-	v := &values{buffers: make([][]byte, count), copies: copies}
-	all := make([]byte, count*size)
-	for i := range v.buffers {
-		v.buffers[i] = all[i*size : (i+1)*size : (i+1)*size]
-		fill(v.buffers[i][payload.Size:])
+	v := &values{fill: fill, largest: largest}
+	switch {
+	case copies:
+		v.turns = v.row(min(places, max(2, min(64, mostInTurn/largest), repeatAfter/largest)))
+	case least == largest:
+		class, _ := v.class(largest)
+		v.spare[class] = v.row(places)
 	}
 	return v, nil
 }
 
-// of is the buffer for the record at a place.
-func (v *values) of(slot client.Slot) []byte {
-	if !v.copies {
-		return v.buffers[slot]
+// row makes so many buffers for the largest records.
+func (v *values) row(count int) [][]byte {
+	row, all := make([][]byte, count), make([]byte, count*v.largest)
+	for i := range row {
+		row[i], all = all[:v.largest:v.largest], all[v.largest:]
+		v.fill(row[i][payload.Size:])
 	}
-	v.turn++
-	return v.buffers[v.turn%len(v.buffers)]
+	return row
 }
+
+// of is the buffer for a record of a size, at a place in flight that holds one from the record before, or none. It is for one
+// goroutine.
+func (v *values) of(held []byte, size int) []byte {
+	if v.turns != nil {
+		if v.turn++; v.turn == len(v.turns) {
+			v.turn = 0
+		}
+		return v.turns[v.turn][:size]
+	}
+	class, room := v.class(size)
+	if cap(held) == room {
+		return held[:size]
+	}
+	if cap(held) > 0 {
+		own, _ := v.class(cap(held))
+		v.spare[own] = append(v.spare[own], held)
+	}
+	if list := v.spare[class]; len(list) > 0 {
+		b := list[len(list)-1]
+		v.spare[class] = list[:len(list)-1]
+		return b[:size]
+	}
+	b := make([]byte, room)
+	v.fill(b[payload.Size:])
+	return b[:size:room]
+}
+
+// class of a size, and the room that its buffers have: a power of two or half as much again, so that a third of it is wasted at
+// most, and never more than the largest record needs.
+func (v *values) class(size int) (class, room int) {
+	half := bits.Len(uint(size-1)) - 1 // the power of two below
+	class, room = 2*half, 3<<half>>1
+	if size > room {
+		class, room = class+1, 2<<half
+	}
+	return class, min(room, v.largest)
+}
+
+// A block of what fills values that can be compressed. Values of any length are made of whole ones and a part.
+const fillBlock = 512
+
+// headCost is about what a compressor makes of a record's head and framing: most of the checksum, the times and the differences.
+const headCost = 26
 
 func filler(spec payloadSpec, rng *rand.Rand) (func([]byte), error) {
 	switch spec.Kind {
@@ -65,48 +117,57 @@ func filler(spec payloadSpec, rng *rand.Rand) (func([]byte), error) {
 		return func(b []byte) { rng.Read(b) }, nil
 	case "compressible":
 		return func(b []byte) {
-			rng.Read(b[int(float64(len(b))*spec.Compressibility):])
-		}, nil
-	case "file":
-		text, err := os.ReadFile(spec.File)
-		if err != nil {
-			return nil, fmt.Errorf("payload file: %w", err)
-		}
-		lines := bytes.Split(bytes.TrimRight(text, "\n"), []byte("\n"))
-		if len(text) == 0 {
-			return nil, fmt.Errorf("payload file %s is empty", spec.File)
-		}
-		next := 0
-		return func(b []byte) {
-			line := append(lines[next%len(lines)], '\n')
-			next++
-			for n := 0; n < len(b); {
-				n += copy(b[n:], line)
+			for block := range slices.Chunk(b, fillBlock) {
+				rng.Read(block[int(float64(len(block))*spec.Compressibility):])
 			}
 		}, nil
+	case "ratio":
+		return func(b []byte) { fillToRatio(b, spec.Ratio, rng) }, nil
+	case "file":
+		return fileFiller(spec.File)
 	}
-	return nil, fmt.Errorf("no payload is called %q: random, compressible or file", spec.Kind)
+	return nil, fmt.Errorf("no payload is called %q: random, compressible, ratio or file", spec.Kind)
 }
 
-// keySpec says which keys records have.
-type keySpec struct {
-	Kind  string // none, uniform, zipf
-	Count int
+// fillToRatio leaves in each beginning of a value as many random bytes as its compressed form should have, less what the head and
+// the changes from one to the other cost. Long rows of zeros cost every codec next to nothing, random bytes all that they are.
+func fillToRatio(b []byte, ratio float64, rng *rand.Rand) {
+	const changeCost = 5
+	spent := float64(headCost)
+	for from := 0; from < len(b); from += fillBlock {
+		block := b[from:min(from+fillBlock, len(b))]
+		due := float64(payload.Size+from+len(block))/ratio - spent
+		if ratio <= 1 {
+			due = float64(len(block))
+		}
+		if due <= changeCost {
+			continue
+		}
+		n := min(int(due), len(block))
+		if n < len(block) {
+			n = max(0, n-changeCost)
+			spent += changeCost
+		}
+		spent += float64(n)
+		rng.Read(block[len(block)-n:])
+	}
 }
 
-// newKeys returns the source of keys; nil keys leave the partition to the client.
-func newKeys(spec keySpec, rng *rand.Rand) func() []byte {
-	if spec.Kind == "" || spec.Kind == "none" || spec.Count < 1 {
-		return func() []byte { return nil }
+func fileFiller(path string) (func([]byte), error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("payload file: %w", err)
 	}
-	keys := make([][]byte, spec.Count)
-	for i := range keys {
-		keys[i] = strconv.AppendInt([]byte("k"), int64(i), 10)
+	lines := bytes.Split(bytes.TrimRight(text, "\n"), []byte("\n"))
+	if len(text) == 0 {
+		return nil, fmt.Errorf("payload file %s is empty", path)
 	}
-	if spec.Kind == "zipf" && spec.Count > 1 {
-		const s, v = 1.1, 1 // a mild skew: of 1,000 keys the first takes about a fifth
-		draw := rand.NewZipf(rng, s, v, uint64(spec.Count-1))
-		return func() []byte { return keys[draw.Uint64()] }
-	}
-	return func() []byte { return keys[rng.Intn(len(keys))] }
+	next := 0
+	return func(b []byte) {
+		line := append(slices.Clip(lines[next%len(lines)]), '\n')
+		next++
+		for n := 0; n < len(b); {
+			n += copy(b[n:], line)
+		}
+	}, nil
 }

@@ -29,6 +29,7 @@ func (c *checker) contradictions() {
 	c.expectation()
 	c.sending()
 	c.topicsFit()
+	c.recordFits()
 	c.producersFit()
 	c.transactionsFit()
 	c.consumerFits()
@@ -99,6 +100,9 @@ func (c *checker) sending() {
 	case l.Max && l.Duration == 0:
 		c.say("load", "such as duration: 60s", "at the highest rate, records need a duration as their limit")
 	}
+	if len(c.s.loaded()) == 0 && len(c.s.Topics) > 0 && !c.broken("topics") && !c.broken("processor") {
+		c.say("topics", "give one of them a weight", "no topic has a part of the load")
+	}
 	if len(c.s.Faults) > 0 && steps {
 		c.say("steps", "move the faults into the steps, or take the steps out", "a scenario has faults at times or strict steps, not both")
 	}
@@ -120,6 +124,9 @@ func (c *checker) topicsFit() {
 			c.say(path+".name", "", "topic %s is there twice", t.Name)
 		}
 		seen[t.Name] = true
+		if t.Weight > mostWeight {
+			c.say(path+".weight", "", "expected at most %d, found %d", mostWeight, t.Weight)
+		}
 		if t.Replication > c.s.Cluster.Brokers && !c.broken("cluster.brokers") {
 			c.say(path+".replication", fmt.Sprintf("at most replication: %d, or cluster: {brokers: %d}", c.s.Cluster.Brokers, t.Replication),
 				"%s wants %d replicas of %d brokers", t.Name, t.Replication, c.s.Cluster.Brokers)
@@ -132,7 +139,7 @@ func (c *checker) topicsFit() {
 			c.say(at, fmt.Sprintf("at most %d, or a higher replication", t.Replication),
 				"%s has replication %d, less than min.insync.replicas=%d: every acks=all send would be refused", t.Name, t.Replication, in)
 		}
-		if most := c.s.TopicConfig(t)["max.message.bytes"]; most != "" && atoi(most) < int64(c.s.Load.Record.Size) {
+		if most := c.s.TopicConfig(t)["max.message.bytes"]; most != "" && atoi(most) < int64(c.s.Load.Record.Bytes()) {
 			c.say("load.record.size", "", "topic %s takes records of at most %s bytes (max.message.bytes)", t.Name, most)
 		}
 	}
@@ -170,7 +177,7 @@ func Idempotent(client map[string]string) bool {
 
 func (c *checker) producersFit() {
 	c.producerFits("client", c.s.Client, c.s.Load.Txn.Size > 0)
-	if most := setting(c.s.Client, settings.Producer, "max.request.size"); atoi(most) < int64(c.s.Load.Record.Size) {
+	if most := setting(c.s.Client, settings.Producer, "max.request.size"); atoi(most) < int64(c.s.Load.Record.Bytes()) {
 		c.say("load.record.size", "", "the producer takes records of at most %s bytes (max.request.size)", most)
 	}
 	if c.s.Processor != nil {

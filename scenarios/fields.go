@@ -7,8 +7,6 @@ import (
 	"regexp"
 	"strings"
 	"time"
-
-	"github.com/kbench/kbench/internal/payload"
 )
 
 // Forms of names.
@@ -33,7 +31,7 @@ const (
 func (d *decoder) scenario(n *node) Scenario {
 	s := Scenario{
 		Cluster:   ClusterSpec{Brokers: 3, Controllers: 1, Heap: "512m"},
-		Load:      Load{Drain: defaultDrain, Record: RecordSpec{Size: defaultRecord, Keys: "uniform", KeyCount: defaultKeys, Payload: "random", Compressibility: 0.5}},
+		Load:      Load{Drain: defaultDrain, Record: RecordSpec{Size: defaultRecord, Keys: Keys{Kind: UniformKeys, Count: defaultKeys}, Payload: "random", Compressibility: 0.5}},
 		Producers: Producers{Count: 1, AfterCrash: Skip},
 		Client:    map[string]string{},
 		Repeat:    1,
@@ -71,7 +69,7 @@ func (d *decoder) scenario(n *node) Scenario {
 func (d *decoder) complete(s *Scenario) {
 	replication := min(3, s.Cluster.Brokers)
 	if len(s.Topics) == 0 && !d.broken("topics") {
-		s.Topics = []Topic{{Name: defaultTopic, Partitions: defaultPartition, Replication: replication}}
+		s.Topics = []Topic{{Name: defaultTopic, Partitions: defaultPartition, Replication: replication, Weight: 1}}
 	}
 	for i := range s.Topics {
 		if t := &s.Topics[i]; t.Replication == 0 {
@@ -109,7 +107,7 @@ func (d *decoder) output(s *Scenario) {
 	if near := nearest(s.Processor.To, names); from == nil || near != "" && distance(near, s.Processor.To) <= 1 {
 		return // reported by the checks
 	}
-	s.Topics = append(s.Topics, Topic{Name: s.Processor.To, Partitions: from.Partitions, Replication: from.Replication})
+	s.Topics = append(s.Topics, Topic{Name: s.Processor.To, Partitions: from.Partitions, Replication: from.Replication, Weight: 1})
 }
 
 func (d *decoder) expect(to *Expect) reader {
@@ -174,11 +172,12 @@ func (d *decoder) texts(to *[]string) reader {
 func (d *decoder) topics(to *[]Topic, cluster *ClusterSpec) reader {
 	return func(n *node, path string) {
 		d.list(n, path, func(n *node, path string) {
-			t := Topic{Partitions: defaultPartition}
+			t := Topic{Partitions: defaultPartition, Weight: 1}
 			d.object(n, path, fields{
 				"name":        d.named(&t.Name, "a topic's name (letters, digits, dots, hyphens, underscores)", topicName),
 				"partitions":  d.integer(&t.Partitions, 1),
 				"replication": d.integer(&t.Replication, 1),
+				"weight":      d.integer(&t.Weight, 0),
 				"config":      d.settings(ofTopics, &t.Config),
 			}, nil)
 			if t.Name == "" && !d.broken(path) {
@@ -197,9 +196,7 @@ func (d *decoder) load(to *Load) reader {
 			"warmup":   d.duration(&to.Warmup),
 			"records":  d.whole64(&to.Records),
 			"drain":    d.duration(&to.Drain),
-			"record": func(n *node, path string) {
-				d.object(n, path, fields{"size": d.recordSize(&to.Record.Size), "keys": d.recordKeys(&to.Record), "payload": d.payload(&to.Record)}, nil)
-			},
+			"record":   d.record(&to.Record),
 			"transactions": func(n *node, path string) {
 				d.object(n, path, fields{"size": d.integer(&to.Txn.Size, 0), "abort": d.aborts(&to.Txn)}, nil)
 			},
@@ -230,45 +227,6 @@ func (d *decoder) rate(to *Load) reader {
 	}
 }
 
-func (d *decoder) recordSize(to *int) reader {
-	return func(n *node, path string) {
-		size := payload.Size
-		d.size(&size)(n, path)
-		if size < payload.Size {
-			d.complain(n.place, path, "", "a record has at least %d bytes, which carry its identity and checksum; found %s", payload.Size, n.found())
-			return
-		}
-		*to = size
-	}
-}
-
-// recordKeys reads zipf(1000), uniform(1000), none.
-func (d *decoder) recordKeys(to *RecordSpec) reader {
-	return func(n *node, path string) {
-		var c call
-		grammar(d, &c, "zipf(N), uniform(N) or none", parseCall)(n, path)
-		switch {
-		case d.spoiled[path]:
-		case c.name == "none" && !c.brackets && c.rest == "":
-			to.Keys, to.KeyCount = "none", 0
-		case (c.name == "zipf" || c.name == "uniform") && c.rest == "":
-			to.Keys, to.KeyCount = c.name, defaultKeys
-			if c.brackets {
-				count, err := c.count()
-				if err == nil && (count < 1 || count > 1<<31-1) {
-					err = wrong("", "expected at least 1 key, found %d", count).at(c.argsAt)
-				}
-				if err != nil {
-					d.mistaken(n, path, err)
-				}
-				to.KeyCount = int(count)
-			}
-		default:
-			d.complain(n.place, path, didYouMean(c.name, []string{"zipf", "uniform", "none"}), "expected zipf(N), uniform(N) or none, found %q", n.text)
-		}
-	}
-}
-
 // aborts reads a share, or every(N).
 func (d *decoder) aborts(to *TxnSpec) reader {
 	return func(n *node, path string) {
@@ -294,36 +252,6 @@ func (d *decoder) aborts(to *TxnSpec) reader {
 			return
 		}
 		to.Every = int(every)
-	}
-}
-
-// payload reads random, compressible(0.5), file(path).
-func (d *decoder) payload(to *RecordSpec) reader {
-	return func(n *node, path string) {
-		var c call
-		grammar(d, &c, "random, compressible(share) or file(path)", parseCall)(n, path)
-		arg, missing := "", error(nil)
-		if c.brackets {
-			arg, missing = c.one(c.name + "(...) with one argument")
-		}
-		switch {
-		case d.spoiled[path]:
-		case missing != nil:
-			d.mistaken(n, path, missing)
-		case c.name == "random" && !c.brackets && c.rest == "":
-			to.Payload = "random"
-		case c.name == "compressible" && c.rest == "":
-			to.Payload = "compressible"
-			if c.brackets {
-				d.share(&to.Compressibility)(&node{place: n.place, shape: aNumber, text: arg}, path)
-			}
-		case c.name == "file" && c.brackets && c.rest == "":
-			to.Payload, to.PayloadFile = "file", arg
-		case c.name == "file":
-			d.complain(n.place, path, "write file(path)", "which file? found %q", n.text)
-		default:
-			d.complain(n.place, path, didYouMean(c.name, []string{"random", "compressible", "file"}), "expected random, compressible(share) or file(path), found %q", n.text)
-		}
 	}
 }
 

@@ -169,6 +169,9 @@ func (c ClusterSpec) yaml() document {
 
 func (t Topic) yaml() document {
 	m := document{{Key: "name", Value: t.Name}, {Key: "partitions", Value: t.Partitions}, {Key: "replication", Value: t.Replication}}
+	if t.Weight != 1 {
+		m.add("weight", t.Weight)
+	}
 	m.settings("config", t.Config)
 	return m
 }
@@ -189,7 +192,7 @@ func (l Load) yaml(steps bool) document {
 		m.add("records", l.Records)
 	}
 	m.add("drain", brief(l.Drain))
-	m.add("record", document{{Key: "size", Value: scalarOf(formatSize(int64(l.Record.Size)))}, {Key: "keys", Value: l.Record.keys()}, {Key: "payload", Value: l.Record.payload()}})
+	m.add("record", l.Record.yaml())
 	if l.Txn.Size > 0 {
 		m.add("transactions", document{{Key: "size", Value: l.Txn.Size}, {Key: "abort", Value: l.Txn.aborts()}})
 	}
@@ -209,23 +212,6 @@ func number(f float64) any {
 		return int64(f)
 	}
 	return f
-}
-
-func (r RecordSpec) keys() string {
-	if r.Keys == "none" {
-		return r.Keys
-	}
-	return fmt.Sprintf("%s(%d)", r.Keys, r.KeyCount)
-}
-
-func (r RecordSpec) payload() string {
-	switch r.Payload {
-	case "compressible":
-		return "compressible(" + strconv.FormatFloat(r.Compressibility, 'f', -1, 64) + ")"
-	case "file":
-		return "file(" + r.PayloadFile + ")"
-	}
-	return r.Payload
 }
 
 func (p Producers) yaml() document {

@@ -63,6 +63,7 @@ type Topic struct {
 	Name        string
 	Partitions  int
 	Replication int
+	Weight      int // of its part of the load, default 1; 0: the load is not sent there
 	Config      map[string]string
 }
 
@@ -77,16 +78,6 @@ type Load struct {
 	Record   RecordSpec
 	Txn      TxnSpec
 	Drain    time.Duration // how long consumers and open sends may take after the load, default 60s
-}
-
-// RecordSpec says what a record looks like.
-type RecordSpec struct {
-	Size            int    // bytes of the value; at least payload's minimum
-	Keys            string // "uniform", "zipf" or "none"
-	KeyCount        int    // distinct keys, default 1000
-	Payload         string // "random", "compressible" or "file"
-	PayloadFile     string
-	Compressibility float64 // share of a compressible payload that repeats, default 0.5
 }
 
 // TxnSpec groups plain producers' sends in transactions. Size 0: none.

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/kbench/kbench/internal/payload"
 	"github.com/kbench/kbench/internal/settings"
 )
 
@@ -196,6 +195,7 @@ func topicSchema() schema {
 		"name":        pattern("", topicName.String()),
 		"partitions":  whole("default 6", 1),
 		"replication": whole("default 3, or as many as there are brokers", 1),
+		"weight":      {"type": "integer", "minimum": 0, "maximum": mostWeight, "description": "of its part of the load; default 1, 0: nothing is sent to it"},
 		"config":      settingsOf("of this topic alone", ofTopics),
 	}, "name")
 }
@@ -207,11 +207,7 @@ func loadSchema() schema {
 		"warmup":   duration("before measuring"),
 		"records":  whole("stop after so many in all", 0),
 		"drain":    duration("how long readers and open sends may take after the load; default 60s"),
-		"record": objectOf("", map[string]schema{
-			"size":    sizeOf(fmt.Sprintf("of the value; at least %d bytes; default 1KiB", payload.Size), payload.Size),
-			"keys":    pattern("zipf(1000), uniform(1000) or none; default uniform(1000)", `^\s*(none|(zipf|uniform)(\([0-9_ ]+\))?)\s*$`),
-			"payload": pattern("random, compressible(0.5) or file(path); default random", `^\s*(random|compressible(\([0-9. ]+\))?|file\(.+\))\s*$`),
-		}),
+		"record":   recordSchema(),
 		"transactions": objectOf("sends in transactions", map[string]schema{
 			"size": whole("records a transaction", 0),
 			"abort": {"anyOf": []schema{{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string", "pattern": `^\s*every\([0-9_ ]*[1-9][0-9_ ]*\)\s*$`}},

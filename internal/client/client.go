@@ -16,13 +16,29 @@ const AnyPartition int32 = -1
 // UnknownOffset stands where no offset is known: acks=0, or a duplicate that the broker recognised.
 const UnknownOffset int64 = -1
 
-// Record is what a producer sends. Key and Value belong to the driver until the record's Ack came, unless the
-// driver says otherwise through Copier.
+// Record is what a producer sends. Key, Value and the headers' values belong to the driver until the record's Ack came, unless
+// the driver says otherwise through Copier; the list of headers itself does not.
 type Record struct {
 	Topic     string
 	Partition int32 // AnyPartition, or a partition
 	Key       []byte
-	Value     []byte
+	Value     []byte // nil: a tombstone
+	Headers   []Header
+}
+
+// Header of a record. A record may have several of one key.
+type Header struct {
+	Key   string
+	Value []byte
+}
+
+// HeaderBytes is how many bytes headers have.
+func HeaderBytes(headers []Header) int {
+	n := 0
+	for i := range headers {
+		n += len(headers[i].Key) + len(headers[i].Value)
+	}
+	return n
 }
 
 // Slot names a record in flight; its owner chooses it and gets it back in the Ack.
@@ -52,7 +68,7 @@ type Producer interface {
 	Close() error
 }
 
-// Copier is a Producer whose Send copies key and value, so that the caller may reuse them at once.
+// Copier is a Producer whose Send copies key, value and headers, so that the caller may reuse them at once.
 type Copier interface{ CopiesPayload() bool }
 
 // Counters is an optional ability: named, monotonically growing figures that explain a run, such as "retries",
@@ -105,14 +121,15 @@ type PartitionOffset struct {
 	Offset int64
 }
 
-// Fetched is one record as a consumer got it. Key and Value are valid until the next Poll.
+// Fetched is one record as a consumer got it. Key, Value and Headers are valid until the next Poll.
 type Fetched struct {
 	Topic     string
 	Partition int32
 	Offset    int64
 	Epoch     int32 // leader epoch, -1: unknown
 	Key       []byte
-	Value     []byte
+	Value     []byte // nil for null
+	Headers   []Header
 }
 
 // EventKind says what a Poll brought.

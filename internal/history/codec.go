@@ -31,6 +31,16 @@ const (
 	hasFrom
 	resent // the attempt is not 1
 	hasIntended
+	hasMore // a third byte follows
+)
+
+// Bits of a send's third byte.
+const (
+	otherSize = 1 << iota // than the send before
+	hasKey
+	isTombstone
+
+	knownMore = otherSize | hasKey | isTombstone
 )
 
 // Bits of a record's first byte.
@@ -51,6 +61,7 @@ type sendState struct {
 	call, intended int64
 	partition      int32
 	value          Value
+	size           int64
 }
 
 // state is what both sides of the coding remember from operation to operation. It starts anew with each chunk, so
@@ -191,7 +202,11 @@ func (e *encoder) send(op *Op) {
 	set(op.FromPartition != Unknown, hasFrom)
 	set(op.Attempt != 1, resent)
 	set(op.Intended != Unknown, hasIntended)
+	set(op.Size != last.size || op.Key != 0 || op.Tombstone, hasMore)
 	e.buf = append(e.buf, bits)
+	if bits&hasMore != 0 {
+		e.more(op, last)
+	}
 
 	e.delta(last.call, op.Call)
 	if bits&isJournal == 0 {
@@ -223,6 +238,24 @@ func (e *encoder) send(op *Op) {
 		e.delta(0, int64(op.Attempt))
 	}
 	last.call, last.partition, last.value = op.Call, op.Partition, op.Value
+}
+
+// more writes what few loads have: sizes that differ, keys that matter, tombstones.
+func (e *encoder) more(op *Op, last *sendState) {
+	at := len(e.buf)
+	e.buf = append(e.buf, 0)
+	if op.Size != last.size {
+		e.buf[at] |= otherSize
+		e.delta(0, op.Size)
+		last.size = op.Size
+	}
+	if op.Key != 0 {
+		e.buf[at] |= hasKey
+		e.delta(0, op.Key)
+	}
+	if op.Tombstone {
+		e.buf[at] |= isTombstone
+	}
 }
 
 func (e *encoder) records(op *Op) {
@@ -398,6 +431,10 @@ func (d *decoder) send(op *Op) {
 	if bits&isJournal != 0 {
 		last = &d.sends[1]
 	}
+	if bits&hasMore != 0 {
+		d.more(op, last)
+	}
+	op.Size = last.size
 	op.Call = d.delta(last.call)
 	op.Return = Unknown
 	if bits&isJournal == 0 {
@@ -434,6 +471,20 @@ func (d *decoder) send(op *Op) {
 		op.Attempt = d.delta32(0)
 	}
 	last.call, last.partition, last.value = op.Call, op.Partition, op.Value
+}
+
+func (d *decoder) more(op *Op, last *sendState) {
+	bits := d.byte()
+	if bits&^knownMore != 0 {
+		d.fail(fmt.Errorf("a send with the unknown bits %#x", bits))
+	}
+	if bits&otherSize != 0 {
+		last.size = d.delta(0)
+	}
+	if bits&hasKey != 0 {
+		op.Key = d.delta(0)
+	}
+	op.Tombstone = bits&isTombstone != 0
 }
 
 func (d *decoder) other(op *Op) {

@@ -278,6 +278,12 @@ func (in *jsonl) send(o *object, op *Op) {
 	op.Offset = o.integer("offset", 0, maxOffset, Unknown)
 	op.Attempt = int32(o.integer("attempt", 1, math.MaxInt32, 1))
 	op.Intended = o.integer("intended", math.MinInt64, math.MaxInt64, Unknown)
+	op.Size = o.integer("size", 0, math.MaxInt64, 0)
+	op.Key = o.integer("key", 0, math.MaxInt64-1, Unknown) + 1
+	op.Tombstone = o.flag("tombstone")
+	if op.Tombstone && op.Size > 0 {
+		o.fail("a tombstone has no value, and yet a size")
+	}
 	if op.Offset != Unknown && op.Outcome == Failed {
 		o.fail("it failed, so that it is certainly not in the log, and yet has an offset")
 	}

@@ -34,6 +34,9 @@ type (
 		Offset     *int64            `json:"offset,omitempty"`
 		Value      string            `json:"value,omitempty"`
 		Attempt    int32             `json:"attempt,omitempty"`
+		Size       int64             `json:"size,omitempty"`
+		Key        *int64            `json:"key,omitempty"`
+		Tombstone  bool              `json:"tombstone,omitempty"`
 		From       *jsonFrom         `json:"from,omitempty"`
 		Generation *int32            `json:"generation,omitempty"`
 		Offsets    *map[string]int64 `json:"offsets,omitempty"`
@@ -145,6 +148,7 @@ func (h *Header) line(op *Op) *jsonOp {
 		if op.Attempt > 1 {
 			l.Attempt = op.Attempt
 		}
+		l.Size, l.Key, l.Tombstone = op.Size, known(op.Key-1), op.Tombstone
 		if op.FromPartition != Unknown {
 			l.From = &jsonFrom{h.PartitionName(op.FromPartition), op.FromOffset}
 		}

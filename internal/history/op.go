@@ -81,6 +81,9 @@ type Op struct {
 	Value     Value  // sends
 	Attempt   int32  // sends: 1, or higher for a resend from a journal
 	Open      bool   // sends: a journal line that nothing completed; its Return is the log's last, and no answer
+	Size      int64  // sends: bytes of the record's value; 0: not recorded, or a tombstone
+	Key       int64  // sends: the number of its key + 1, where keys matter: in a compacted topic; 0: none, or not recorded
+	Tombstone bool   // sends: its value is null; compaction may take it away, with every record of its key before it
 
 	FromPartition int32 // sends: the input that an output answers; Unknown
 	FromOffset    int64

@@ -1,7 +1,8 @@
 // Package payload is the head of every record that kbench sends: who sent it, which one it is, when it was meant to
 // be sent, and a checksum over all of it. It is a leaf.
 //
-// The head is the first Size bytes of a record's value, little endian:
+// The head is the first Size bytes of a record's value or, where a record has none, the value of its header Tombstone. Little
+// endian:
 //
 //	0  magic "KB1" and the attempt (1 byte)
 //	4  producer number (2), session (2)
@@ -10,12 +11,13 @@
 //	24 intended time, ns on the run's clock (8)
 //	32 the session's transaction, 0 for none (4)
 //	36 length of the whole value (4)
-//	40 XXH64 over the value with these eight bytes as zero (8)
+//	40 XXH64 over the value with these eight bytes as zero (8), in exclusive or with the cover of its headers
 package payload
 
 import (
 	"encoding/binary"
 	"errors"
+	"math/bits"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -34,6 +36,18 @@ type Head struct {
 	Seq      uint64
 	Intended int64 // ns
 	Txn      uint32
+
+	Cover uint64 // of the record's headers, see Cover: not stored, but a part of the checksum
+}
+
+// Tombstone is the header that carries the head of a record whose value is null.
+const Tombstone = "kbench"
+
+// Cover adds one more of a record's headers to what its checksum covers besides the value. It begins with 0, which is the
+// cover of no headers.
+func Cover(before uint64, name string, value []byte) uint64 {
+	const odd = 0x9e3779b97f4a7c15
+	return (bits.RotateLeft64(before, 29)^xxhash.Sum64String(name))*odd + xxhash.Sum64(value) | 1
 }
 
 // ErrForeign says that a value is not one of kbench's: too short, or another magic.
@@ -55,12 +69,15 @@ func Put(value []byte, h Head) {
 	le.PutUint32(value[32:], h.Txn)
 	le.PutUint32(value[36:], uint32(len(value)))
 	le.PutUint64(value[40:], 0)
-	le.PutUint64(value[40:], xxhash.Sum64(value))
+	le.PutUint64(value[40:], xxhash.Sum64(value)^h.Cover)
 }
 
-// Get reads and verifies a value. On ErrCorrupt the head is what stands there, which may be wrong.
-// The value is left as it was, but is written to in between: it must not be shared.
-func Get(value []byte) (Head, error) {
+// Get reads and verifies the value of a record without headers.
+func Get(value []byte) (Head, error) { return GetCovered(value, 0) }
+
+// GetCovered reads and verifies a value whose checksum has that cover. On ErrCorrupt the head is what stands there, which may be
+// wrong. The value is left as it was, but is written to in between: it must not be shared.
+func GetCovered(value []byte, cover uint64) (Head, error) {
 	if len(value) < Size || binary.LittleEndian.Uint32(value)&0xffffff != magic {
 		return Head{}, ErrForeign
 	}
@@ -73,10 +90,11 @@ func Get(value []byte) (Head, error) {
 		Seq:      le.Uint64(value[16:]),
 		Intended: int64(le.Uint64(value[24:])),
 		Txn:      le.Uint32(value[32:]),
+		Cover:    cover,
 	}
 	want := le.Uint64(value[40:])
 	le.PutUint64(value[40:], 0)
-	sum := xxhash.Sum64(value)
+	sum := xxhash.Sum64(value) ^ cover
 	le.PutUint64(value[40:], want)
 	if int(le.Uint32(value[36:])) != len(value) || sum != want {
 		return h, ErrCorrupt

@@ -127,7 +127,8 @@ type LoadInfo struct {
 	Max        bool     `json:"max"`
 	DurationMs int64    `json:"duration_ms"`
 	WarmupMs   int64    `json:"warmup_ms"`
-	RecordSize int      `json:"record_size"`
+	RecordSize int      `json:"record_size"`              // bytes of a value; where sizes vary, the largest
+	Measured   bool     `json:"sizes_recorded,omitempty"` // the history has each record's size; early runs have all of one
 	Batch      int      `json:"batch,omitempty"`
 }
 

@@ -18,13 +18,16 @@ import (
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kbench/kbench/internal/client"
 )
 
 // Record as it stands in a segment.
 type Record struct {
-	Offset int64
-	Epoch  int32  // of the leader that appended its batch
-	Value  []byte // nil for null; valid until the next record
+	Offset  int64
+	Epoch   int32  // of the leader that appended its batch
+	Value   []byte // nil for null; valid until the next record, as are the headers
+	Headers []client.Header
 }
 
 // Extent is the part of a log that was read.
@@ -245,12 +248,12 @@ func (r *reader) records(b []byte, base int64, count int) error {
 		if n <= 0 || length < 0 || length > int64(len(b)-n) {
 			return damage("a record is longer than its batch")
 		}
-		value, delta, ok := parse(b[n : n+int(length)])
+		delta, ok := r.record.parse(b[n : n+int(length)])
 		if !ok {
 			return damage("a record cannot be read")
 		}
 		b = b[n+int(length):]
-		r.record.Offset, r.record.Value = base+delta, value
+		r.record.Offset = base + delta
 		if err := r.each(&r.record); err != nil {
 			return err
 		}
@@ -261,26 +264,49 @@ func (r *reader) records(b []byte, base int64, count int) error {
 	return nil
 }
 
-// parse reads attributes, timestamp, offset, key and value of a record; its headers are left out.
-func parse(b []byte) (value []byte, delta int64, ok bool) {
+// parse reads attributes, timestamp, offset, key, value and headers of a record.
+func (r *Record) parse(b []byte) (delta int64, ok bool) {
 	if len(b) == 0 {
-		return nil, 0, false
+		return 0, false
 	}
 	b = b[1:]
 	var n int
 	if _, n = binary.Varint(b); n <= 0 {
-		return nil, 0, false
+		return 0, false
 	}
 	b = b[n:]
 	if delta, n = binary.Varint(b); n <= 0 {
-		return nil, 0, false
+		return 0, false
 	}
 	b = b[n:]
 	if _, b, ok = field(b); !ok {
-		return nil, 0, false
+		return 0, false
 	}
-	value, _, ok = field(b)
-	return value, delta, ok
+	if r.Value, b, ok = field(b); !ok {
+		return 0, false
+	}
+	return delta, r.parseHeaders(b)
+}
+
+func (r *Record) parseHeaders(b []byte) bool {
+	r.Headers = r.Headers[:0]
+	count, n := binary.Varint(b)
+	if n <= 0 || count < 0 || count > int64(len(b)) {
+		return false
+	}
+	b = b[n:]
+	for range count {
+		var name, value []byte
+		var ok bool
+		if name, b, ok = field(b); !ok {
+			return false
+		}
+		if value, b, ok = field(b); !ok {
+			return false
+		}
+		r.Headers = append(r.Headers, client.Header{Key: string(name), Value: value})
+	}
+	return true
 }
 
 // field is a length and so many bytes; a negative length is null.

@@ -47,15 +47,25 @@ func (c *computation) throughput(m rundir.Meta) Throughput {
 	}
 	t.OfferedPerS = c.offeredPerS()
 	t.AckedPerS = c.ackedPerS()
-	if t.AckedPerS != nil && m.Load.RecordSize > 0 {
-		mib := *t.AckedPerS * float64(m.Load.RecordSize) / (1 << 20)
-		t.AckedMiBPerS = &mib
-	}
+	t.AckedMiBPerS = c.mibPerS(m, t.AckedPerS)
 	if c.polled {
 		t.ReadPerS = perSecond(c.read, from, max(c.lastDelivery, c.lastSent))
 	}
 	t.LimitedBy = c.limitedBy(m, t)
 	return t
+}
+
+// mibPerS counts the bytes that were recorded; early runs have records of one size.
+func (c *computation) mibPerS(m rundir.Meta, ackedPerS *float64) *float64 {
+	size := float64(m.Load.RecordSize)
+	if m.Load.Measured && c.acked > 0 {
+		size = float64(c.bytes) / float64(c.acked)
+	}
+	if ackedPerS == nil || size == 0 && !m.Load.Measured {
+		return nil
+	}
+	mib := *ackedPerS * size / (1 << 20)
+	return &mib
 }
 
 // limitedBy tells only what the evidence carries. Waiting for room in the client's buffer may be the fault of a client that

@@ -118,6 +118,7 @@ type computation struct {
 	deliveries *deliveries
 
 	sent, acked, read       uint64
+	bytes                   int64 // of acknowledged values
 	polled                  bool
 	firstSent, lastSent     int64 // intended starts
 	lastAcked, lastDelivery int64
@@ -239,6 +240,7 @@ func (c *computation) addSend(op *history.Op) {
 	switch op.Outcome {
 	case history.OK:
 		c.acked++
+		c.bytes += op.Size
 		c.lastAcked = max(c.lastAcked, op.Return)
 		c.each(intended, func(p *Phase) { p.Ack.add(intended, op.Call, op.Return) })
 		c.f.Ack.add(intended, op.Call, op.Return)

@@ -37,6 +37,7 @@ type consumer struct {
 	max      int
 	err      error
 	batch    []client.Fetched
+	headers  headers
 	pending  []client.Event
 	ended    bool
 
@@ -141,7 +142,7 @@ func (c *consumer) turns(yield func(client.Event) bool) {
 
 // collect polls until it has max records, or some and no more are at hand, or the time is over.
 func (c *consumer) collect() client.Event {
-	c.batch = c.batch[:0]
+	c.batch, c.headers = c.batch[:0], c.headers[:0]
 	for len(c.batch) < c.max && !c.ended {
 		var wait time.Duration
 		if len(c.batch) == 0 {
@@ -158,6 +159,7 @@ func (c *consumer) collect() client.Event {
 				continue
 			}
 			c.batch = append(c.batch, fetched(event))
+			c.batch[len(c.batch)-1].Headers = c.headers.of(event)
 		case kafka.Error:
 			c.count.Add("error."+name(event.Code()), 1)
 			if lasting(event) {

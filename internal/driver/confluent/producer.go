@@ -29,7 +29,8 @@ type producer struct {
 	acks0     bool
 	effective map[string]string
 
-	slots slots
+	slots   slots
+	headers headerPool
 	open  atomic.Int64  // records without their Ack
 	taken atomic.Uint64 // records that the library took, or is about to
 	count count.Counts
@@ -95,6 +96,11 @@ func (p *producer) Send(r *client.Record, slot client.Slot) error {
 		Key:            r.Key,
 		Value:          r.Value,
 		Opaque:         p.slots.box(slot),
+	}
+	if len(r.Headers) > 0 {
+		own := p.headers.lend(r.Headers)
+		defer p.headers.Put(own)
+		m.Headers = *own
 	}
 	p.open.Add(1)
 	p.taken.Add(1)

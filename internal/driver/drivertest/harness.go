@@ -52,6 +52,7 @@ var anywhere = []promise{
 	{"keyed records go where Java puts them", placement},
 	{"acks=0 tells no offset", noAcks},
 	{"a payload that is copied may be reused at once", reusedPayload},
+	{"headers and tombstones come back as they were sent", headers},
 	{"a record too large is refused", oversize},
 	{"committed and aborted transactions", transactions},
 	{"offsets travel with their transaction", transactionOffsets},

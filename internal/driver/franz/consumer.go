@@ -42,6 +42,7 @@ type consumer struct {
 	pending []client.Event
 	failure error
 	batch   []client.Fetched
+	headers headers
 	mine    map[client.Partition]bool // assigned by Assign
 
 	closing chan struct{}
@@ -300,9 +301,9 @@ func (c *consumer) sort(fetches kgo.Fetches) (client.Event, error) {
 			}
 		}
 	})
-	c.batch = c.batch[:0]
+	c.batch, c.headers = c.batch[:0], c.headers[:0]
 	fetches.EachRecord(func(r *kgo.Record) {
-		c.batch = append(c.batch, client.Fetched{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Epoch: r.LeaderEpoch, Key: r.Key, Value: r.Value})
+		c.batch = append(c.batch, client.Fetched{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Epoch: r.LeaderEpoch, Key: r.Key, Value: r.Value, Headers: c.headers.of(r)})
 	})
 	if len(c.batch) > 0 {
 		c.failure = lasting

@@ -41,8 +41,10 @@ type producer struct {
 // flight is one record under way. It stands as the record's context, which the library hands back with the record.
 type flight struct {
 	context.Context
-	slot   client.Slot
-	record kgo.Record
+	slot    client.Slot
+	record  kgo.Record
+	headers []kgo.RecordHeader // kept for the next record
+	size    int64              // of key, value and headers
 }
 
 func (d driver) NewProducer(bootstrap []string, asked map[string]string, sink client.Sink) (client.Producer, error) {
@@ -91,7 +93,7 @@ const recordOverhead = 61 + 21
 
 // Send may be called from several goroutines.
 func (p *producer) Send(r *client.Record, slot client.Slot) error {
-	size := int64(len(r.Key) + len(r.Value))
+	size := int64(len(r.Key) + len(r.Value) + client.HeaderBytes(r.Headers))
 	if size+recordOverhead > p.most || size > p.buffer.size {
 		p.count.Add("error.MESSAGE_TOO_LARGE", 1)
 		return p.tooLarge(size)
@@ -104,11 +106,23 @@ func (p *producer) Send(r *client.Record, slot client.Slot) error {
 		return explain("send", err)
 	}
 	f := p.flights.Get().(*flight)
-	f.slot = slot
-	f.record = kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value, Context: f}
+	f.slot, f.size = slot, size
+	f.record = kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: f.headed(r.Headers), Context: f}
 	p.open.Add(1)
 	p.cl.Load().Produce(context.Background(), &f.record, p.done)
 	return nil
+}
+
+// headed are headers as the library has them.
+func (f *flight) headed(headers []client.Header) []kgo.RecordHeader {
+	if len(headers) == 0 {
+		return nil
+	}
+	f.headers = f.headers[:0]
+	for _, h := range headers {
+		f.headers = append(f.headers, kgo.RecordHeader(h))
+	}
+	return f.headers
 }
 
 func (p *producer) tooLarge(size int64) error {
@@ -138,7 +152,7 @@ func (p *producer) done(r *kgo.Record, err error) {
 	if ack.Partition < 0 {
 		ack.Partition = client.AnyPartition
 	}
-	size := int64(len(r.Key) + len(r.Value))
+	size := f.size
 	p.flights.Put(f)
 	p.txn.acked(err)
 	p.sink(ack)

@@ -55,6 +55,7 @@ type reader struct {
 	each       func([]client.Fetched) error
 	decompress kgo.Decompressor
 	batch      []client.Fetched
+	headers    headers
 
 	leader  int32 // -1: to be asked
 	topicID [16]byte
@@ -162,11 +163,11 @@ func (r *reader) take(p *kmsg.FetchResponseTopicPartition) error {
 	read, next := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{
 		Offset: r.position, IsolationLevel: isolation, Topic: r.at.Topic, Partition: r.at.Partition,
 	}, p, r.decompress, nil)
-	r.batch = r.batch[:0]
+	r.batch, r.headers = r.batch[:0], r.headers[:0]
 	for _, record := range read.Records {
 		if record.Offset < r.end {
 			r.batch = append(r.batch, client.Fetched{Topic: record.Topic, Partition: record.Partition, Offset: record.Offset,
-				Epoch: record.LeaderEpoch, Key: record.Key, Value: record.Value})
+				Epoch: record.LeaderEpoch, Key: record.Key, Value: record.Value, Headers: r.headers.of(record)})
 		}
 	}
 	if len(r.batch) > 0 {
