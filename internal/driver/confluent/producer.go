@@ -31,9 +31,9 @@ type producer struct {
 
 	slots   slots
 	headers headerPool
-	open  atomic.Int64  // records without their Ack
-	taken atomic.Uint64 // records that the library took, or is about to
-	count count.Counts
+	open    atomic.Int64  // records without their Ack
+	taken   atomic.Uint64 // records that the library took, or is about to
+	count   count.Counts
 
 	alive   sync.RWMutex // read: a call into the library; written: the library is gone
 	closing chan struct{}
