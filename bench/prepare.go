@@ -51,6 +51,7 @@ func (r *run) describe() {
 		Load:       loadInfo(s),
 		Judged:     judged(s, r.Driver),
 		Thresholds: thresholdTexts(s),
+		Clock:      rundir.Clock{Wall: r.wall.began},
 		Faults:     []rundir.Fault{},
 	}
 	if made, ok := r.Cluster.(cluster.Made); ok {

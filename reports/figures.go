@@ -40,8 +40,8 @@ func fault(f rundir.Fault, start int64, cost stats.Outage) Fault {
 
 func latencies(f stats.Figures) Latencies {
 	l := Latencies{
-		Ack:      Latency{Response: quantiles(&f.Ack.Response), Service: quantiles(&f.Ack.Service)},
-		EndToEnd: Latency{Response: quantiles(&f.EndToEnd.Response), Service: quantiles(&f.EndToEnd.Service)},
+		Ack:      Latency{Response: QuantilesOf(&f.Ack.Response), Service: QuantilesOf(&f.Ack.Service)},
+		EndToEnd: Latency{Response: QuantilesOf(&f.EndToEnd.Response), Service: QuantilesOf(&f.EndToEnd.Service)},
 		Phases:   []Phase{},
 	}
 	names := [...]string{stats.Before: "before", stats.During: "during", stats.After: "after"}
@@ -53,15 +53,16 @@ func latencies(f stats.Figures) Latencies {
 			}
 			l.Phases = append(l.Phases, Phase{
 				Phase: name, Fault: i,
-				Ack:      Latency{Response: quantiles(&of.Ack.Response), Service: quantiles(&of.Ack.Service)},
-				EndToEnd: Latency{Response: quantiles(&of.EndToEnd.Response), Service: quantiles(&of.EndToEnd.Service)},
+				Ack:      Latency{Response: QuantilesOf(&of.Ack.Response), Service: QuantilesOf(&of.Ack.Service)},
+				EndToEnd: Latency{Response: QuantilesOf(&of.EndToEnd.Response), Service: QuantilesOf(&of.EndToEnd.Service)},
 			})
 		}
 	}
 	return l
 }
 
-func quantiles(h *stats.Histogram) Quantiles {
+// QuantilesOf are the published quantiles of a distribution.
+func QuantilesOf(h *stats.Histogram) Quantiles {
 	at := func(q float64) *int64 {
 		d, ok := h.Quantile(q)
 		if !ok {

@@ -50,6 +50,7 @@ func TestImportRules(t *testing.T) {
 		}
 		onlyImporter(t, p, "github.com/confluentinc/confluent-kafka-go", "internal/driver/confluent")
 		onlyImporter(t, p, "github.com/twmb/franz-go/pkg/kfake", "internal/cluster/embedded")
+		onlyImporter(t, p, "github.com/parquet-go/parquet-go", "reports/export")
 	}
 }
 

@@ -33,19 +33,25 @@ func judge(dir string) (reports.Summary, error) {
 
 // summarize judges and measures a run directory without writing to it.
 func summarize(dir string) (reports.Summary, error) {
+	s, _, err := measure(dir)
+	return s, err
+}
+
+// measure is summarize, and what it took the figures from.
+func measure(dir string, options ...stats.Option) (reports.Summary, stats.Figures, error) {
 	meta, err := rundir.Load(dir)
 	if err != nil {
-		return reports.Summary{}, err
+		return reports.Summary{}, stats.Figures{}, err
 	}
 	judgement, err := frugally(dir)
 	if err != nil {
-		return reports.Summary{}, fmt.Errorf("judge %s: %w", dir, err)
+		return reports.Summary{}, stats.Figures{}, fmt.Errorf("judge %s: %w", dir, err)
 	}
-	figures, err := stats.Dir(dir)
+	figures, err := stats.Dir(dir, options...)
 	if err != nil {
-		return reports.Summary{}, fmt.Errorf("measure %s: %w", dir, err)
+		return reports.Summary{}, stats.Figures{}, fmt.Errorf("measure %s: %w", dir, err)
 	}
-	return reports.Summary{Document: reports.Build(meta, judgement, figures), Meta: meta, Dir: dir}, nil
+	return reports.Summary{Document: reports.Build(meta, judgement, figures), Meta: meta, Dir: dir}, figures, nil
 }
 
 // frugally judges a run with little memory to spare, unless GOGC in the environment asks for less.
@@ -114,57 +120,6 @@ func (a *app) printJudged(title string, meta rundir.Meta, judgement check.Judgem
 		return reports.WriteJSON(a.out, judged)
 	}
 	return reports.JudgedText(a.out, judged, title, style(a.out))
-}
-
-func (a *app) reportCommand() *cobra.Command {
-	var asJSON string
-	c := &cobra.Command{
-		Use:     "report DIR...",
-		Short:   "Print the summary of recorded runs again",
-		Example: "  kbench report kbench-runs/quickstart-20260102-150405",
-		Args:    atLeast(1, "a run directory"),
-		RunE:    func(_ *cobra.Command, dirs []string) error { return a.report(dirs, asJSON) },
-	}
-	c.Flags().StringVar(&asJSON, "json", "", "write the result document to this file (-: stdout, in place of the summary)")
-	return c
-}
-
-func (a *app) report(dirs []string, asJSON string) error {
-	var docs []reports.Document
-	for _, dir := range dirs {
-		s, err := summarize(dir)
-		if err != nil {
-			return usage(err)
-		}
-		docs = append(docs, s.Document)
-		if len(dirs) == 1 && asJSON != "-" {
-			if err := reports.Text(a.out, s, style(a.out)); err != nil {
-				return err
-			}
-		}
-	}
-	if len(dirs) > 1 && asJSON != "-" {
-		if err := reports.Table(a.out, docs, style(a.out)); err != nil {
-			return err
-		}
-	}
-	a.exit = reports.Several(docs).ExitCode
-	var document any = reports.Several(docs)
-	if len(docs) == 1 {
-		document = docs[0]
-	}
-	switch asJSON {
-	case "":
-		return nil
-	case "-":
-		return reports.WriteJSON(a.out, document)
-	}
-	file, err := os.Create(asJSON)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	return reports.WriteJSON(file, document)
 }
 
 func (a *app) exportCommand() *cobra.Command {

@@ -134,6 +134,7 @@ type LoadInfo struct {
 
 // Clock places the run's one monotonic clock. Times below are nanoseconds on it; 0 is the start of the warm-up.
 type Clock struct {
+	Wall         int64 `json:"wall_ns,omitempty"` // the wall clock at 0 as of the run's beginning, since the Unix epoch; 0: unknown
 	MeasureStart int64 `json:"measure_start_ns"`
 	MeasureEnd   int64 `json:"measure_end_ns"` // the last intended send
 	LoadEnd      int64 `json:"load_end_ns"`    // the last acknowledgement or the end of the drain

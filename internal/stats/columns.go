@@ -3,12 +3,12 @@ package stats
 import (
 	"math"
 	"slices"
-	"time"
 )
 
-// Column is one figure of a run over time.
+// Column is one sampled figure of a run over time.
 type Column struct {
-	Subject string    // whose it is: load, machine, kbench, broker 1, producers, producers to broker 1, cluster, …
+	Of      string    // kind of subject: see Glossary
+	Subject string    // whose it is: machine, kbench, broker 1, producers, producers to broker 1, cluster, …
 	Figure  string    // what it is, one of Glossary's for the subject
 	Unit    string    // of Glossary
 	Values  []float64 // one a step; NaN: not known
@@ -19,23 +19,15 @@ type Word struct{ Of, Figure, Unit, Says string }
 
 // Kinds of subject in a Glossary.
 const (
-	ofLoad    = "load"
 	ofMachine = "machine"
 	ofProcess = "process"   // kbench, which is all its processes together, each of its workers, each broker and controller
 	ofClient  = "producers" // all together; those with a + also for each broker, as "producers to broker 1"
 	ofCluster = "cluster"
 )
 
-// Glossary says what figures a series can have, in the order in which they stand.
+// Glossary says what sampled figures a series can have, in the order in which they stand.
 func Glossary() []Word {
 	return []Word{
-		{ofLoad, "sent", "records", "intended in the step"},
-		{ofLoad, "acked", "records", "acknowledged in the step"},
-		{ofLoad, "failed", "records", "intended in the step and refused"},
-		{ofLoad, "indeterminate", "records", "intended in the step and never answered"},
-		{ofLoad, "response_p50", "us", "response time of the ok sends intended in the step"},
-		{ofLoad, "response_p99", "us", "likewise"},
-		{ofLoad, "response_max", "us", "likewise"},
 		{ofMachine, "cpu", "cores", "processors at work, of all processes"},
 		{ofMachine, "iowait", "cores", "processors idle while a disk was waited for"},
 		{ofMachine, "steal", "cores", "processors taken by the machine's host"},
@@ -73,39 +65,6 @@ func Glossary() []Word {
 	}
 }
 
-// Columns are the whole series as named columns: the load's first, then what was sampled.
-func (s Series) Columns() []Column {
-	count := func(of func(Point) uint64) func(Point) float64 {
-		return func(p Point) float64 { return float64(of(p)) }
-	}
-	micros := func(of func(Point) *time.Duration) func(Point) float64 {
-		return func(p Point) float64 {
-			if d := of(p); d != nil {
-				return float64(d.Nanoseconds()) / 1000
-			}
-			return math.NaN()
-		}
-	}
-	columns := []Column{
-		s.load("sent", count(func(p Point) uint64 { return p.Sent })),
-		s.load("acked", count(func(p Point) uint64 { return p.Acked })),
-		s.load("failed", count(func(p Point) uint64 { return p.Failed })),
-		s.load("indeterminate", count(func(p Point) uint64 { return p.Indeterminate })),
-		s.load("response_p50", micros(func(p Point) *time.Duration { return p.P50 })),
-		s.load("response_p99", micros(func(p Point) *time.Duration { return p.P99 })),
-		s.load("response_max", micros(func(p Point) *time.Duration { return p.Max })),
-	}
-	return append(columns, s.Sampled...)
-}
-
-func (s Series) load(figure string, of func(Point) float64) Column {
-	c := Column{Subject: ofLoad, Figure: figure, Unit: unit(ofLoad, figure)}
-	for _, p := range s.Points {
-		c.Values = append(c.Values, of(p))
-	}
-	return c
-}
-
 func unit(of, figure string) string {
 	words := Glossary()
 	return words[slices.IndexFunc(words, func(w Word) bool { return w.Of == of && w.Figure == figure })].Unit
@@ -122,12 +81,11 @@ type grid struct {
 // filling is a column on its way.
 type filling struct {
 	Column
-	of     string
 	weight []int64 // of a rate: the time that is known of each step
 }
 
-func newGrid(from, step int64, steps int) *grid {
-	return &grid{from: from, step: step, steps: steps, byName: map[[2]string]*filling{}}
+func newGrid(s Series) *grid {
+	return &grid{from: s.From, step: max(int64(s.Step), 1), steps: len(s.Points), byName: map[[2]string]*filling{}}
 }
 
 // column of a subject, made where it is new.
@@ -136,7 +94,7 @@ func (g *grid) column(of, subject, figure string) *filling {
 	if c := g.byName[key]; c != nil {
 		return c
 	}
-	c := &filling{of: of, Column: Column{Subject: subject, Figure: figure, Unit: unit(of, figure)}}
+	c := &filling{Column: Column{Of: of, Subject: subject, Figure: figure, Unit: unit(of, figure)}}
 	c.Values = make([]float64, g.steps)
 	for i := range c.Values {
 		c.Values[i] = math.NaN()
@@ -185,10 +143,10 @@ func (g *grid) over(of, subject, figure string, from, to int64, v float64) {
 func (g *grid) finish() []Column {
 	words := Glossary()
 	rank := func(c *filling) int {
-		return slices.IndexFunc(words, func(w Word) bool { return w.Of == c.of })
+		return slices.IndexFunc(words, func(w Word) bool { return w.Of == c.Of })
 	}
 	place := func(c *filling) int {
-		return slices.IndexFunc(words, func(w Word) bool { return w.Of == c.of && w.Figure == c.Figure })
+		return slices.IndexFunc(words, func(w Word) bool { return w.Of == c.Of && w.Figure == c.Figure })
 	}
 	slices.SortStableFunc(g.columns, func(a, b *filling) int {
 		if d := rank(a) - rank(b); d != 0 {

@@ -9,7 +9,7 @@ import (
 
 // Dir takes the figures of a run directory. A run of which nothing can be read has figures of nothing, and a warning that
 // says why. An error means that there is no run, or that reading it failed half-way.
-func Dir(dir string) (Figures, error) {
+func Dir(dir string, options ...Option) (Figures, error) {
 	m, err := rundir.Load(dir)
 	if err != nil {
 		return Figures{}, err
@@ -18,9 +18,9 @@ func Dir(dir string) (Figures, error) {
 	h, unreadable := history.Open(rundir.History(dir))
 	var f Figures
 	if unreadable == nil {
-		f, err = take(h, h.Header, m, samples)
+		f, err = take(h, h.Header, m, samples, options...)
 	} else {
-		f, err = take(nothing{}, history.Header{}, m, samples)
+		f, err = take(nothing{}, history.Header{}, m, samples, options...)
 		f.Warnings = append(f.Warnings, fmt.Sprintf("nothing could be measured: %v", unreadable))
 	}
 	if unread != nil {

@@ -14,7 +14,8 @@ const (
 )
 
 // Histogram is a distribution of durations from 1 µs to Longest, to three significant digits (HdrHistogram). Durations
-// are rounded up to whole microseconds. The zero value is an empty histogram; it is not safe for concurrent use.
+// are rounded up to whole microseconds, and counted in nanoseconds, which is the unit that HdrHistogram's own tools expect
+// of what they read. The zero value is an empty histogram; it is not safe for concurrent use.
 type Histogram struct {
 	counts       *hdrhistogram.Histogram // nil while empty: most phases of most runs are
 	max          int64                   // µs, exact
@@ -25,21 +26,25 @@ type Histogram struct {
 // Add counts a duration of ns nanoseconds.
 func (h *Histogram) Add(ns int64) {
 	if h.counts == nil {
-		h.counts = hdrhistogram.New(1, Longest.Microseconds(), h.digits())
+		h.counts = hdrhistogram.New(least, Longest.Nanoseconds(), h.digits())
 	}
-	micros := (ns + 999) / 1000
+	micros := inRange(ns)
 	switch {
 	case ns < 0:
 		h.below++
-		micros = 1
-	case micros < 1:
-		micros = 1
-	case micros > Longest.Microseconds():
+	case ns > Longest.Nanoseconds():
 		h.above++
-		micros = Longest.Microseconds()
 	}
 	h.max = max(h.max, micros)
-	_ = h.counts.RecordValue(micros) // cannot fail: the value was clamped to the histogram's range
+	_ = h.counts.RecordValue(micros * least) // cannot fail: it is within the histogram's range
+}
+
+// least is the shortest duration that is told from others, in ns.
+const least = int64(time.Microsecond)
+
+// inRange is a duration of ns nanoseconds in whole microseconds, rounded up, and clamped to what is counted.
+func inRange(ns int64) int64 {
+	return min(max((ns+least-1)/least, 1), Longest.Microseconds())
 }
 
 func (h *Histogram) digits() int {
@@ -62,7 +67,7 @@ func (h *Histogram) Quantile(q float64) (time.Duration, bool) {
 	if h.Count() == 0 {
 		return 0, false
 	}
-	micros := min(h.counts.ValueAtPercentile(q*100), h.max)
+	micros := min(h.counts.ValueAtPercentile(q*100)/least, h.max)
 	return time.Duration(micros) * time.Microsecond, true
 }
 
@@ -71,7 +76,7 @@ func (h *Histogram) Mean() (time.Duration, bool) {
 	if h.Count() == 0 {
 		return 0, false
 	}
-	return time.Duration(h.counts.Mean() * float64(time.Microsecond)), true
+	return time.Duration(h.counts.Mean()), true
 }
 
 // Max is the longest duration, exact to a microsecond; false where there is none.
@@ -81,6 +86,9 @@ func (h *Histogram) Max() (time.Duration, bool) {
 
 // OutOfRange is how many durations were clamped: negative ones, and those longer than Longest.
 func (h *Histogram) OutOfRange() (negative, tooLong uint64) { return h.below, h.above }
+
+// Counts is the histogram itself, of nanoseconds, to write it out; nil where it is empty. It must not be changed.
+func (h *Histogram) Counts() *hdrhistogram.Histogram { return h.counts }
 
 // Latency is one distribution taken in two ways. Response counts from the intended start, so that waiting behind a slow
 // system is part of it; Service counts from the actual start.

@@ -48,7 +48,7 @@ func (c *computation) throughput(m rundir.Meta) Throughput {
 	t.OfferedPerS = c.offeredPerS()
 	t.AckedPerS = c.ackedPerS()
 	t.AckedMiBPerS = c.mibPerS(m, t.AckedPerS)
-	if c.polled {
+	if c.f.Polled {
 		t.ReadPerS = perSecond(c.read, from, max(c.lastDelivery, c.lastSent))
 	}
 	t.LimitedBy = c.limitedBy(m, t)

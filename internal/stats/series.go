@@ -6,86 +6,161 @@ import (
 	"github.com/kbench/kbench/internal/history"
 )
 
-// longestSeries bounds the points of a series; a longer run gets wider ones.
-const longestSeries = 1800
+// A series begins with steps of firstStep; one that comes to longestSeries of them goes on with steps twice as wide.
+const (
+	firstStep     = time.Second
+	longestSeries = 1800
+)
 
-// Series is the run over time from the start of the measured part, in equal steps of at least a second. Columns has all of
-// it as one table.
+// Series is the run over time from the start of the measured part, in equal steps. Like all figures it is about the records
+// of the load that were intended in the measured part, so that the counts of its points add up to those of the run.
 type Series struct {
+	From    int64 // where the first step begins, ns on the run's clock
 	Step    time.Duration
 	Points  []Point
 	Sampled []Column // of processes, machine, clients and cluster, a value for each point
 }
 
-// Point is one step of a series. Latency, like Sent, Failed and Indeterminate, is of the sends that were intended in it,
-// Acked of the acknowledgements that came in it.
+// Point is one step of a series, from its start to just before its end.
 type Point struct {
-	Sent, Acked, Failed, Indeterminate uint64
-	P50, P99, Max                      *time.Duration // response of ok sends
+	// What was intended in the step, whenever the rest of it happened.
+	Offered, Failed, Indeterminate uint64
+	Ack, EndToEnd                  LatencyInterval // of ok sends, and of delivered records
+	Lag                            Interval
+
+	// What happened in the step, whenever it was intended.
+	Sent, Acked, Read uint64
+	AckedBytes        int64 // of the acknowledged records' values, where the history has their sizes
+	// Records that had been handed to the client library and had no outcome at the end of the step, the warm-up's included.
+	InFlight int64
 }
 
-// series gathers a Series. It keeps one coarse histogram a step, about 27 KB.
+// LatencyInterval is a Latency in one step.
+type LatencyInterval struct{ Response, Service Interval }
+
+// series gathers a Series. nil gathers nothing.
 type series struct {
 	from, step int64
 	points     []Point
-	response   []Histogram
 }
 
-func newSeries(measured Window, loadEnd int64) series {
-	step := int64(time.Second)
-	for span := max(loadEnd, 0) - measured.From; span/step >= longestSeries; {
-		step *= 2
+// newSeries is nil for a run that never came to its measured part.
+func newSeries(measured Window) *series {
+	if measured.From == never {
+		return nil
 	}
-	return series{from: measured.From, step: step}
+	return &series{from: measured.From, step: int64(firstStep)}
 }
 
-// at is the point of a time; nil before the measured part.
-func (s *series) at(t int64) int {
-	if t < s.from {
-		return -1
+// at is the point of a time. What was before the measured part counts as of its start.
+func (s *series) at(t int64) *Point {
+	t = max(t-s.from, 0)
+	for t/s.step >= longestSeries {
+		s.widen()
 	}
-	i := int((t - s.from) / s.step)
+	i := int(t / s.step)
 	for i >= len(s.points) {
 		s.points = append(s.points, Point{})
-		s.response = append(s.response, Histogram{coarse: true})
 	}
-	return i
+	return &s.points[i]
 }
 
-func (s *series) acked(at int64) {
-	if i := s.at(at); i >= 0 {
-		s.points[i].Acked++
+// widen makes one step of two.
+func (s *series) widen() {
+	s.step *= 2
+	half := (len(s.points) + 1) / 2
+	for i := range half {
+		if i > 0 {
+			s.points[i] = s.points[2*i]
+		}
+		if 2*i+1 < len(s.points) {
+			s.points[i].merge(&s.points[2*i+1])
+		}
 	}
+	clear(s.points[half:])
+	s.points = s.points[:half]
 }
 
-func (s *series) sent(intended, returned int64, outcome history.Outcome) {
-	i := s.at(intended)
-	if i < 0 {
+func (p *Point) merge(next *Point) {
+	p.Offered += next.Offered
+	p.Failed += next.Failed
+	p.Indeterminate += next.Indeterminate
+	p.Sent += next.Sent
+	p.Acked += next.Acked
+	p.Read += next.Read
+	p.AckedBytes += next.AckedBytes
+	p.InFlight += next.InFlight
+	p.Ack.merge(&next.Ack)
+	p.EndToEnd.merge(&next.EndToEnd)
+	p.Lag.merge(&next.Lag)
+}
+
+func (l *LatencyInterval) merge(next *LatencyInterval) {
+	l.Response.merge(&next.Response)
+	l.Service.merge(&next.Service)
+}
+
+// flight takes any send of the load. While the series is gathered, InFlight is by how much it changed in a step.
+func (s *series) flight(op *history.Op) {
+	if s == nil {
 		return
 	}
-	s.points[i].Sent++
-	switch outcome {
+	s.at(op.Call).InFlight++
+	s.at(op.Return).InFlight--
+}
+
+// sent takes a send that was intended in the measured part.
+func (s *series) sent(op *history.Op) {
+	if s == nil {
+		return
+	}
+	intended := start(op)
+	s.at(op.Call).Sent++
+	if op.Outcome == history.OK {
+		p := s.at(op.Return)
+		p.Acked++
+		p.AckedBytes += op.Size
+	}
+	p := s.at(intended)
+	p.Offered++
+	if op.Intended >= 0 {
+		p.Lag.add(op.Call - op.Intended)
+	}
+	switch op.Outcome {
 	case history.OK:
-		s.response[i].Add(returned - intended)
+		p.Ack.Response.add(op.Return - intended)
+		p.Ack.Service.add(op.Return - op.Call)
 	case history.Failed:
-		s.points[i].Failed++
+		p.Failed++
 	default:
-		s.points[i].Indeterminate++
+		p.Indeterminate++
+	}
+}
+
+// delivered takes the first delivery of a record that was intended in the measured part.
+func (s *series) delivered(intended, at int64) {
+	if s == nil {
+		return
+	}
+	s.at(at).Read++
+	s.at(intended).EndToEnd.Response.add(at - intended)
+}
+
+// joined takes the delivery of a record together with the call of its send.
+func (s *series) joined(intended, call, at int64) {
+	if s != nil {
+		s.at(intended).EndToEnd.Service.add(at - call)
 	}
 }
 
 func (s *series) finish() Series {
+	if s == nil {
+		return Series{}
+	}
+	var flying int64
 	for i := range s.points {
-		h, p := &s.response[i], &s.points[i]
-		p.P50, p.P99, p.Max = quantile(h, 0.5), quantile(h, 0.99), quantile(h, 1)
+		flying += s.points[i].InFlight
+		s.points[i].InFlight = flying
 	}
-	return Series{Step: time.Duration(s.step), Points: s.points}
-}
-
-func quantile(h *Histogram, q float64) *time.Duration {
-	d, ok := h.Quantile(q)
-	if !ok {
-		return nil
-	}
-	return &d
+	return Series{From: s.from, Step: time.Duration(s.step), Points: s.points}
 }

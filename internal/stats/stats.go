@@ -25,8 +25,9 @@ type Figures struct {
 	Lag Histogram
 
 	Faults     []Fault // as Meta.Faults
+	Polled     bool    // somebody tried to read what was sent
 	Throughput Throughput
-	Series     Series
+	Series     Series     // with OverTime; without it there is none
 	Stages     []Stage    // where a record waited; nil where the client's library did not tell
 	Resources  *Resources // nil where nobody looked
 	Warnings   []string
@@ -62,19 +63,28 @@ type Source interface {
 	Each(func(*history.Op) error) error
 }
 
+// Option asks for figures that cost more than the usual ones.
+type Option func(*computation)
+
+// OverTime asks for the Series.
+func OverTime(c *computation) { c.series = newSeries(c.f.Measured) }
+
 // Compute takes the figures of a history: in one streaming pass, and one before it where faults were injected, since the
 // end of a fault's phase is known only once its recovery is.
-func Compute(src Source, h history.Header, m rundir.Meta) (Figures, error) {
-	return take(src, h, m, nil)
+func Compute(src Source, h history.Header, m rundir.Meta, options ...Option) (Figures, error) {
+	return take(src, h, m, nil, options...)
 }
 
 // take has figures of the samples too, which lie beside the history.
-func take(src Source, h history.Header, m rundir.Meta, samples []rundir.Sample) (Figures, error) {
+func take(src Source, h history.Header, m rundir.Meta, samples []rundir.Sample, options ...Option) (Figures, error) {
 	outages, err := findOutages(src, h, m)
 	if err != nil {
 		return Figures{}, fmt.Errorf("outages: %w", err)
 	}
 	c := newComputation(h, m, outages)
+	for _, o := range options {
+		o(c)
+	}
 	if err := src.Each(c.add); err != nil {
 		return Figures{}, fmt.Errorf("figures: %w", err)
 	}
@@ -119,13 +129,12 @@ type computation struct {
 
 	sent, acked, read       uint64
 	bytes                   int64 // of acknowledged values
-	polled                  bool
 	firstSent, lastSent     int64 // intended starts
 	lastAcked, lastDelivery int64
 	lagged                  int64 // ns, all lags together
 	many                    bool  // faults: see FewFaults
 	firstAt, lastAt         int   // of them
-	series                  series
+	series                  *series
 }
 
 func newComputation(h history.Header, m rundir.Meta, outages []Outage) *computation {
@@ -139,7 +148,6 @@ func newComputation(h history.Header, m rundir.Meta, outages []Outage) *computat
 	if hasReaders(m) {
 		c.deliveries = newDeliveries()
 	}
-	c.series = newSeries(c.f.Measured, m.Clock.LoadEnd)
 	return c
 }
 
@@ -210,7 +218,7 @@ func (c *computation) add(op *history.Op) error {
 			c.addSend(op)
 		}
 	case history.Poll:
-		c.polled = true
+		c.f.Polled = true
 		for i := range op.Records {
 			c.addDelivery(&op.Records[i], op.Return)
 		}
@@ -224,19 +232,17 @@ func (c *computation) isLoad(v history.Value) bool {
 
 func (c *computation) addSend(op *history.Op) {
 	intended := start(op)
-	if op.Outcome == history.OK {
-		c.series.acked(op.Return)
-	}
+	c.series.flight(op)
 	if !c.f.Measured.Has(intended) {
 		return
 	}
+	c.series.sent(op)
 	c.sent++
 	c.firstSent, c.lastSent = min(c.firstSent, intended), max(c.lastSent, intended)
 	if op.Intended >= 0 {
 		c.f.Lag.Add(op.Call - op.Intended)
 		c.lagged += op.Call - op.Intended
 	}
-	c.series.sent(intended, op.Return, op.Outcome)
 	switch op.Outcome {
 	case history.OK:
 		c.acked++
@@ -253,6 +259,7 @@ func (c *computation) addSend(op *history.Op) {
 		return
 	}
 	if at, known := c.deliveries.sent(op.Value, op.Call); known {
+		c.series.joined(intended, op.Call, at)
 		c.f.EndToEnd.Service.Add(at - op.Call)
 		c.each(intended, func(p *Phase) { p.EndToEnd.Service.Add(at - op.Call) })
 	}
@@ -268,9 +275,11 @@ func (c *computation) addDelivery(r *history.Record, at int64) {
 	}
 	c.read++
 	c.lastDelivery = max(c.lastDelivery, at)
+	c.series.delivered(r.Intended, at)
 	c.f.EndToEnd.Response.Add(at - r.Intended)
 	c.each(r.Intended, func(p *Phase) { p.EndToEnd.Response.Add(at - r.Intended) })
 	if known {
+		c.series.joined(r.Intended, call, at)
 		c.f.EndToEnd.Service.Add(at - call)
 		c.each(r.Intended, func(p *Phase) { p.EndToEnd.Service.Add(at - call) })
 	}
@@ -297,7 +306,7 @@ func (c *computation) figures(m rundir.Meta, samples []rundir.Sample) Figures {
 		f.Measured.To = max(c.lastSent, f.Measured.From)
 	}
 	f.Series = c.series.finish()
-	g := newGrid(c.series.from, c.series.step, len(f.Series.Points))
+	g := newGrid(f.Series)
 	f.Resources = resources(samples, f.Measured, g)
 	waits := clientWaits(samples, f.Measured, g)
 	f.Stages = c.stages(waits)

@@ -288,32 +288,6 @@ func duration64(millis int64) *int64 {
 	return &n
 }
 
-func TestSeriesPutsLatencyWhereItWasIntendedAndAcksWhereTheyCame(t *testing.T) {
-	o := ops{
-		send(0, 0, 1000, 1000, 1001, history.OK),
-		send(1, 0, 1500, 1500, 3500, history.OK),
-		send(2, 0, 2500, 2500, 2600, history.Failed),
-	}
-	s := compute(t, o, header("orders/0"), measuring(1000, 3000)).Series
-	if s.Step != time.Second || len(s.Points) != 3 {
-		t.Fatalf("step %v, %d points, want 1s and 3", s.Step, len(s.Points))
-	}
-	if p := s.Points[0]; p.Sent != 2 || p.Acked != 1 || *p.Max < 2*time.Second {
-		t.Errorf("first second: %+v", p)
-	}
-	if p := s.Points[1]; p.Sent != 1 || p.Failed != 1 || p.Acked != 0 || p.Max != nil {
-		t.Errorf("second second: %+v", p)
-	}
-	if p := s.Points[2]; p.Sent != 0 || p.Acked != 1 {
-		t.Errorf("third second: %+v", p)
-	}
-	m := measuring(0, 1000)
-	m.Clock.LoadEnd = 4 * 3600 * sec
-	if step := newSeries(measured(m), m.Clock.LoadEnd).step; step != 16*sec {
-		t.Errorf("a run of four hours has steps of %v, want 16s", time.Duration(step))
-	}
-}
-
 func TestHistogramClampsAndCounts(t *testing.T) {
 	var h Histogram
 	if _, ok := h.Quantile(0.5); ok || h.Count() != 0 {
