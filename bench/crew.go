@@ -28,6 +28,7 @@ type crew struct {
 	starter *proc.Starter
 	abort   func(error)   // ends the run: the machine failed it
 	wall    *wall         // sees what sessions have seen of the wall clock
+	monitor *monitor      // keeps what sessions say of where records waited
 	resume  func(*member) // has a producer that was started again go on with the load; nil: nothing is scheduled
 
 	mu      sync.Mutex
@@ -156,6 +157,8 @@ func (c *crew) listen(m *member, handle worker.Handle, ready, over chan struct{}
 		case worker.Counts, worker.Final:
 			m.counters = e.Counters
 			c.wall.saw(e.Wall)
+		case worker.Observed:
+			c.monitor.observed(e.Windows)
 		case worker.Held:
 			m.point, m.records = e.Point, e.N
 		case worker.Released:

@@ -275,7 +275,7 @@ func (r *run) readBackBrokers(ctx context.Context, effective map[string]string) 
 func (r *run) hire(ctx context.Context, starter *proc.Starter) {
 	r.crew = &crew{
 		ctx: context.WithoutCancel(ctx), dir: r.Dir, body: Sessions(r.Drivers), argv: r.Worker, starter: starter,
-		abort: r.abort, wall: r.wall,
+		abort: r.abort, wall: r.wall, monitor: r.monitor,
 	}
 	s := r.s
 	for i := range s.Producers.Count {

@@ -85,6 +85,9 @@ func newProducer(ctx context.Context, s *session, spec *producerSpec, driver cli
 	}
 	counters := p.counters
 	s.counts.client.Store(&counters)
+	if observer, ok := p.client.(client.Observer); ok {
+		s.observer.Store(&observer)
+	}
 	copies := false
 	if c, ok := p.client.(client.Copier); ok {
 		copies = c.CopiesPayload()

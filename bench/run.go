@@ -78,17 +78,18 @@ func (e *ClusterError) Unwrap() error { return e.Err }
 // run is one run on its way.
 type run struct {
 	Config
-	s      *scenarios.Scenario
-	clock  clock.Clock
-	wall   *wall
-	topics []topicRef
-	suffix string
-	header history.Header
-	crew   *crew
-	shelf  *shelf
-	env    faults.Env
-	begins sync.WaitGroup // producers' schedules
-	abort  func(error)    // ends the run because the machine or the cluster failed it
+	s       *scenarios.Scenario
+	clock   clock.Clock
+	wall    *wall
+	topics  []topicRef
+	suffix  string
+	header  history.Header
+	crew    *crew
+	shelf   *shelf
+	monitor *monitor
+	env     faults.Env
+	begins  sync.WaitGroup // producers' schedules
+	abort   func(error)    // ends the run because the machine or the cluster failed it
 
 	mu    sync.Mutex
 	meta  rundir.Meta
@@ -128,6 +129,9 @@ func (r *run) open() error {
 		return &ClusterError{fmt.Errorf("run directory: %w", err)}
 	}
 	r.describe()
+	if r.monitor, err = newMonitor(r); err != nil {
+		return &ClusterError{err}
+	}
 	return r.save(rundir.Starting)
 }
 
@@ -171,6 +175,7 @@ func (r *run) load(ctx context.Context) error {
 	watching := r.watch(ctx, start, end)
 	defer watching.Wait()
 	defer cancel()
+	defer r.monitor.watch(ctx)()
 	r.beginSchedules(ctx, start, end)
 	if !r.clock.SleepUntil(warm, ctx.Done()) {
 		return r.unload(ctx)
@@ -305,6 +310,9 @@ func (r *run) close(ctx context.Context, err error) (rundir.Meta, error) {
 	logs, unread := r.logs()
 	if unread != nil && err == nil {
 		stage, err = rundir.Broken, &ClusterError{unread}
+	}
+	if unwritten := r.monitor.close(); unwritten != nil {
+		r.warn("what was used is known in part only: %v", unwritten)
 	}
 	r.wall.look()
 	r.change(func(m *rundir.Meta) {

@@ -72,6 +72,8 @@ type session struct {
 	rng    *rand.Rand
 	topics map[string]topicRef // by name on the cluster
 	fail   context.CancelCauseFunc
+
+	observer atomic.Pointer[client.Observer] // of the load's producers, once there is a client
 }
 
 // Sessions returns the body of every session; drivers are the client libraries by name.
@@ -159,12 +161,14 @@ func (s *session) tell() func() {
 					s.fail(s.unwritable(err))
 				}
 				s.emit(s.figures(worker.Counts))
+				s.tellObserved()
 			}
 		}
 	}()
 	return func() {
 		close(quit)
 		telling.Wait()
+		s.tellObserved()
 		s.emit(s.figures(worker.Final))
 	}
 }
@@ -173,6 +177,17 @@ func (s *session) tell() func() {
 func (s *session) figures(is string) worker.Event {
 	s.wall.look()
 	return worker.Event{Is: is, Counters: s.counts.snapshot(), Wall: s.wall.step()}
+}
+
+// tellObserved passes on what the client's library said of where records waited.
+func (s *session) tellObserved() {
+	observer := s.observer.Load()
+	if observer == nil {
+		return
+	}
+	if windows := s.windows((*observer).Observed()); len(windows) > 0 {
+		s.emit(worker.Event{Is: worker.Observed, Windows: windows})
+	}
 }
 
 // record appends an operation; a log that cannot be written ends the session.

@@ -76,6 +76,42 @@ type Copier interface{ CopiesPayload() bool }
 // driver could not pass on: it makes a run inconclusive. Safe to call at any time.
 type Counters interface{ Counters() map[string]uint64 }
 
+// Observer is an optional ability of a Producer: where records waited within the library, one span of time after another.
+// Observed returns the spans that have ended since it was called before, oldest first; a library keeps a few. Safe to call
+// at any time.
+type Observer interface{ Observed() []Interval }
+
+// Interval is what a producer's library says of a span of time. Times are µs.
+type Interval struct {
+	Ended   time.Time
+	Length  time.Duration
+	Records *int64 // without an Ack at its end; nil: not known
+	Bytes   *int64 // of them
+
+	Room         Spread // a record: how long Send waited for room in the buffer, 0 for most
+	BatchRecords Spread // a batch of one partition
+	BatchBytes   Spread // likewise
+	Brokers      []BrokerInterval
+}
+
+// BrokerInterval is the connection to one broker in an Interval.
+type BrokerInterval struct {
+	Broker    int32
+	Queue     Spread // a record: from the buffer into a request
+	Outgoing  Spread // a request: until it was written to the socket
+	RoundTrip Spread // a request: from then to its answer
+	Throttle  Spread // an answer: for how long the broker held the client back by quota
+	Out, In   *int64 // bytes on the connection; nil: not known
+}
+
+// Spread is how many values there were and how they were spread: the least, p50, p75, p90, p95, p99, p99.99, the most.
+// Count 0: there were none, or they are not known.
+type Spread struct {
+	Count uint64
+	Sum   float64
+	At    [8]float64
+}
+
 // Effective is an optional ability: the settings that the library really uses, by the library's own names.
 // Secrets are not among them.
 type Effective interface{ EffectiveSettings() map[string]string }

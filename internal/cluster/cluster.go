@@ -50,6 +50,9 @@ type Process interface {
 	Controllers() []int32
 }
 
+// Owner is the ability to name the processes of the nodes that live now, by the nodes' ids. It asks nobody, and is cheap.
+type Owner interface{ Processes() map[int32]int }
+
 // Refusal is how an AnswerFilter treats a Produce request.
 type Refusal uint8
 

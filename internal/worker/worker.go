@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+
+	"github.com/kbench/kbench/internal/rundir"
 )
 
 // Command tells a session what to do. A command with an ID is answered by an Event with the same ID.
@@ -43,6 +45,8 @@ type Event struct {
 	Settings map[string]string `json:"settings,omitempty"`
 	Error    string            `json:"error,omitempty"`
 	Machine  bool              `json:"machine,omitempty"` // with Error: see MachineError
+
+	Windows []rundir.ClientWindow `json:"windows,omitempty"`
 }
 
 // What an Event can say.
@@ -53,6 +57,7 @@ const (
 	Released = "released" // goes on
 	Counts   = "counts"   // Counters so far; sent several times a second
 	Final    = "final"    // Counters at the end
+	Observed = "observed" // Windows of the client's library
 	Done     = "done"     // the last event; Error says why, where it ended badly
 )
 

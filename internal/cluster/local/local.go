@@ -38,6 +38,7 @@ var (
 	_ cluster.Made    = (*Cluster)(nil)
 	_ cluster.Direct  = (*Cluster)(nil)
 	_ cluster.Logs    = (*Cluster)(nil)
+	_ cluster.Owner   = (*Cluster)(nil)
 )
 
 // Start brings a cluster up and returns once it is healthy: a *Cluster, or with Options.ProxyClients a *Proxied. Both
@@ -309,4 +310,15 @@ func (c *Cluster) Close() error {
 		c.unlock()
 	})
 	return c.closeFail
+}
+
+// Processes are the ids of the processes of the nodes that live.
+func (c *Cluster) Processes() map[int32]int {
+	alive := map[int32]int{}
+	for id, n := range c.nodes {
+		if last, _, exited := n.current(); exited != nil && !isClosed(exited) {
+			alive[id] = last.Pid
+		}
+	}
+	return alive
 }

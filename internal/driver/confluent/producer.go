@@ -35,6 +35,10 @@ type producer struct {
 	taken   atomic.Uint64 // records that the library took, or is about to
 	count   count.Counts
 
+	room         count.Spread // µs that Send waited for room
+	observations observations
+	studies      chan string // statistics on their way to be read, beside the reports
+
 	alive   sync.RWMutex // read: a call into the library; written: the library is gone
 	closing chan struct{}
 	once    sync.Once
@@ -44,7 +48,7 @@ type producer struct {
 	silent  bool        // Close has returned without the library's end: the sink is called no more
 
 	waiting  atomic.Int32
-	room     chan struct{} // reports have been read while somebody waits for room
+	freed    chan struct{} // reports have been read while somebody waits for room
 	flushing atomic.Int32
 	idle     chan struct{} // the last Ack came while somebody flushes
 }
@@ -70,7 +74,8 @@ func (d driver) NewProducer(bootstrap []string, asked map[string]string, sink cl
 		acks0:     effective["acks"] == "0",
 		effective: effective,
 		closing:   make(chan struct{}),
-		room:      make(chan struct{}, 1),
+		freed:     make(chan struct{}, 1),
+		studies:   make(chan string, 4),
 		idle:      make(chan struct{}, 1),
 	}
 	if p.p, err = kafka.NewProducer(&conf); err != nil {
@@ -78,6 +83,11 @@ func (d driver) NewProducer(bootstrap []string, asked map[string]string, sink cl
 	}
 	events, logs := p.p.Events(), p.p.Logs()
 	p.drained.Go(func() { p.drain(events) })
+	p.drained.Go(func() {
+		for document := range p.studies {
+			p.study(document)
+		}
+	})
 	p.drained.Go(func() { forward(logs, d.log) })
 	return p, nil
 }
@@ -136,7 +146,9 @@ func (p *producer) produceWhenRoom(m *kafka.Message) error {
 	p.count.Add("buffer_waits", 1)
 	defer func() {
 		p.waiting.Add(-1)
-		p.count.Add("buffer_wait_us", uint64(time.Since(start).Microseconds()))
+		waited := time.Since(start).Microseconds()
+		p.count.Add("buffer_wait_us", uint64(waited))
+		p.room.Add(waited)
 	}()
 	limit := time.NewTimer(p.maxBlock)
 	defer limit.Stop()
@@ -144,7 +156,7 @@ func (p *producer) produceWhenRoom(m *kafka.Message) error {
 	defer again.Stop()
 	for {
 		select {
-		case <-p.room:
+		case <-p.freed:
 		case <-again.C:
 		case <-limit.C:
 			return errBufferFull
@@ -182,6 +194,7 @@ func (p *producer) fatal(otherwise error) error {
 
 // drain reads reports until the library is closed.
 func (p *producer) drain(events <-chan kafka.Event) {
+	defer close(p.studies)
 	for event := range events {
 		switch e := event.(type) {
 		case *kafka.Message:
@@ -191,7 +204,10 @@ func (p *producer) drain(events <-chan kafka.Event) {
 			}
 			p.telling.Unlock()
 		case *kafka.Stats:
-			p.study(e.String())
+			select {
+			case p.studies <- e.String():
+			default: // what they count goes on, and the next tell it
+			}
 		case kafka.Error:
 			p.count.Add("error."+name(e.Code()), 1)
 			if e.IsFatal() && (failure{err: e}).Fenced() {
@@ -232,7 +248,7 @@ func (p *producer) report(m *kafka.Message) {
 		signal(p.idle)
 	}
 	if p.waiting.Load() > 0 {
-		signal(p.room)
+		signal(p.freed)
 	}
 }
 

@@ -1,14 +1,62 @@
 package confluent
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/kbench/kbench/internal/client"
+)
 
 // statistics are the parts of librdkafka's that are looked at.
 type statistics struct {
-	TxMsgs  uint64 `json:"txmsgs"` // records put into requests, each attempt
-	Brokers map[string]struct {
+	Ts       int64  `json:"ts"`       // µs of its monotonic clock
+	Age      int64  `json:"age"`      // µs since the client was made
+	TxMsgs   uint64 `json:"txmsgs"`   // records put into requests, each attempt
+	MsgCount int64  `json:"msg_cnt"`  // records in the producer, until their report is read
+	MsgSize  int64  `json:"msg_size"` // bytes of them
+	Brokers  map[string]struct {
+		Node        int32  `json:"nodeid"`
 		TxRetries   uint64 `json:"txretries"`    // requests other than Produce sent again
 		ReqTimeouts uint64 `json:"req_timeouts"` // requests that timed out
+		TxBytes     int64  `json:"txbytes"`
+		RxBytes     int64  `json:"rxbytes"`
+		Queue       spread `json:"int_latency"`    // µs
+		Outgoing    spread `json:"outbuf_latency"` // µs
+		RoundTrip   spread `json:"rtt"`            // µs
+		Throttle    spread `json:"throttle"`       // ms
 	} `json:"brokers"`
+	Topics map[string]struct {
+		BatchBytes   spread `json:"batchsize"`
+		BatchRecords spread `json:"batchcnt"`
+	} `json:"topics"`
+}
+
+// spread is what librdkafka tells of a window of values, which begins anew with each statistics event.
+type spread struct {
+	Count uint64  `json:"cnt"`
+	Sum   float64 `json:"sum"`
+	Least float64 `json:"min"`
+	P50   float64 `json:"p50"`
+	P75   float64 `json:"p75"`
+	P90   float64 `json:"p90"`
+	P95   float64 `json:"p95"`
+	P99   float64 `json:"p99"`
+	P9999 float64 `json:"p99_99"`
+	Most  float64 `json:"max"`
+}
+
+// times has values in another unit. Quantiles come from a histogram whose cells may reach beyond the largest value.
+func (s spread) times(unit float64) client.Spread {
+	if s.Count == 0 {
+		return client.Spread{}
+	}
+	out := client.Spread{Count: s.Count, Sum: s.Sum * unit}
+	for i, v := range []float64{s.Least, s.P50, s.P75, s.P90, s.P95, s.P99, s.P9999, s.Most} {
+		out.At[i] = min(max(v, s.Least), s.Most) * unit
+	}
+	return out
 }
 
 // study reads a statistics event. Of records sent again librdkafka tells nothing, but it counts every attempt: what
@@ -18,7 +66,8 @@ func (p *producer) study(document string) {
 	if json.Unmarshal([]byte(document), &s) != nil {
 		return
 	}
-	if taken := p.taken.Load(); s.TxMsgs > taken {
+	taken := p.taken.Load()
+	if s.TxMsgs > taken {
 		p.count.Raise("retries", s.TxMsgs-taken)
 	}
 	var requests, timeouts uint64
@@ -28,4 +77,66 @@ func (p *producer) study(document string) {
 	}
 	p.count.Raise("request_retries", requests)
 	p.count.Raise("request_timeouts", timeouts)
+	p.observations.add(&s, time.Now(), func(records uint64) client.Spread { return p.room.Take(records) }, taken)
+}
+
+// observations are the windows that statistics told of, until somebody takes them.
+type observations struct {
+	mu    sync.Mutex
+	told  []client.Interval
+	ts    int64 // of the statistics before
+	taken uint64
+	bytes map[int32][2]int64 // sent to each broker, received from it
+}
+
+// mostTold bounds what is kept for somebody who does not come.
+const mostTold = 64
+
+func (o *observations) add(s *statistics, now time.Time, room func(uint64) client.Spread, taken uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	length := s.Age
+	if o.ts > 0 {
+		length = s.Ts - o.ts
+	}
+	if length <= 0 {
+		return
+	}
+	i := client.Interval{
+		Ended: now, Length: time.Duration(length) * time.Microsecond, Records: &s.MsgCount, Bytes: &s.MsgSize,
+		Room: room(taken - min(taken, o.taken)),
+	}
+	o.ts, o.taken = s.Ts, taken
+	for _, t := range s.Topics { // one topic tells most of it: windows of several cannot be joined here
+		if t.BatchRecords.Count > i.BatchRecords.Count {
+			i.BatchRecords, i.BatchBytes = t.BatchRecords.times(1), t.BatchBytes.times(1)
+		}
+	}
+	if o.bytes == nil {
+		o.bytes = map[int32][2]int64{}
+	}
+	for _, b := range s.Brokers {
+		if b.Node < 0 { // known by its address alone, or the group's coordinator once more
+			continue
+		}
+		out, in := b.TxBytes-o.bytes[b.Node][0], b.RxBytes-o.bytes[b.Node][1]
+		o.bytes[b.Node] = [2]int64{b.TxBytes, b.RxBytes}
+		i.Brokers = append(i.Brokers, client.BrokerInterval{
+			Broker: b.Node, Queue: b.Queue.times(1), Outgoing: b.Outgoing.times(1), RoundTrip: b.RoundTrip.times(1),
+			Throttle: b.Throttle.times(1000), Out: &out, In: &in,
+		})
+	}
+	slices.SortFunc(i.Brokers, func(a, b client.BrokerInterval) int { return int(a.Broker - b.Broker) })
+	if o.told = append(o.told, i); len(o.told) > mostTold {
+		o.told = slices.Delete(o.told, 0, 1)
+	}
+}
+
+// Observed hands over what statistics told since it was called before.
+func (p *producer) Observed() []client.Interval {
+	p.observations.mu.Lock()
+	defer p.observations.mu.Unlock()
+	told := p.observations.told
+	p.observations.told = nil
+	return told
 }

@@ -14,6 +14,7 @@ type buffer struct {
 	maxBlock time.Duration
 	closing  <-chan struct{}
 	count    *count.Counts
+	waited   *count.Spread // µs
 
 	used    atomic.Int64
 	waiting atomic.Int32
@@ -41,7 +42,9 @@ func (b *buffer) take(n int64) error {
 	b.count.Add("buffer_waits", 1)
 	defer func() {
 		b.waiting.Add(-1)
-		b.count.Add("buffer_wait_us", uint64(time.Since(start).Microseconds()))
+		waited := time.Since(start).Microseconds()
+		b.count.Add("buffer_wait_us", uint64(waited))
+		b.waited.Add(waited)
 	}()
 	limit := time.NewTimer(b.maxBlock)
 	defer limit.Stop()

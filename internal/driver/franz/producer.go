@@ -32,6 +32,8 @@ type producer struct {
 	flights sync.Pool
 	open    atomic.Int64 // records without their Ack
 	count   count.Counts
+	watch   *watch
+	sent    atomic.Uint64
 	closing chan struct{}
 	once    sync.Once
 
@@ -42,6 +44,7 @@ type producer struct {
 type flight struct {
 	context.Context
 	slot    client.Slot
+	at      time.Time // of a sampled record: when it was handed to the library; zero for the others
 	record  kgo.Record
 	headers []kgo.RecordHeader // kept for the next record
 	size    int64              // of key, value and headers
@@ -65,15 +68,17 @@ func (d driver) NewProducer(bootstrap []string, asked map[string]string, sink cl
 		most:    min(settings.Number(full, "max.request.size"), settings.Number(full, "batch.size")),
 		closing: make(chan struct{}),
 	}
+	p.watch = newWatch(p.acks0)
 	p.flights.New = func() any { return &flight{Context: context.Background()} }
 	p.buffer = buffer{
 		size:     settings.Number(full, "buffer.memory"),
 		maxBlock: millis(full, "max.block.ms"),
 		closing:  p.closing,
 		count:    &p.count,
+		waited:   &p.watch.room,
 		room:     make(chan struct{}, 1),
 	}
-	p.opts = append(opts, kgo.WithLogger(logger{log: d.log, level: kgo.LogLevelDebug, count: &p.count}))
+	p.opts = append(opts, kgo.WithLogger(logger{log: d.log, level: kgo.LogLevelDebug, count: &p.count}), kgo.WithHooks(p.watch))
 	p.txn.id = full["transactional.id"]
 	cl, err := kgo.NewClient(p.opts...)
 	if err != nil {
@@ -87,6 +92,11 @@ func (d driver) NewProducer(bootstrap []string, asked map[string]string, sink cl
 func (p *producer) EffectiveSettings() map[string]string { return settings.Redact(maps.Clone(p.full)) }
 
 func (p *producer) Counters() map[string]uint64 { return p.count.All() }
+
+// Observed tells how the time since it was called before was spent.
+func (p *producer) Observed() []client.Interval {
+	return p.watch.observed(time.Now(), p.open.Load(), p.buffer.used.Load())
+}
 
 // recordOverhead bounds what a batch's head and a record's lengths add to key and value.
 const recordOverhead = 61 + 21
@@ -107,6 +117,9 @@ func (p *producer) Send(r *client.Record, slot client.Slot) error {
 	}
 	f := p.flights.Get().(*flight)
 	f.slot, f.size = slot, size
+	if f.at = (time.Time{}); p.sent.Add(1)%sampled == 0 {
+		f.at = time.Now()
+	}
 	f.record = kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: f.headed(r.Headers), Context: f}
 	p.open.Add(1)
 	p.cl.Load().Produce(context.Background(), &f.record, p.done)
@@ -151,6 +164,9 @@ func (p *producer) done(r *kgo.Record, err error) {
 	}
 	if ack.Partition < 0 {
 		ack.Partition = client.AnyPartition
+	}
+	if err == nil && !f.at.IsZero() {
+		p.watch.acknowledged(r.Topic, r.Partition, time.Since(f.at))
 	}
 	size := f.size
 	p.flights.Put(f)
