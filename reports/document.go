@@ -31,6 +31,8 @@ type Document struct {
 	Sensitivity Sensitivity       `json:"sensitivity"`
 	Latency     Latencies         `json:"latency"`
 	Throughput  Throughput        `json:"throughput"`
+	Stages      []Stage           `json:"stages"`    // where a record waited, in order of its way; empty: the client's library did not tell
+	Resources   *Resources        `json:"resources"` // null: nobody looked
 	Thresholds  []Threshold       `json:"thresholds"`
 	Warnings    []string          `json:"warnings"`
 }
@@ -225,6 +227,7 @@ type Throughput struct {
 	AckedMiBPerS *float64 `json:"acked_mib_per_s"`
 	ReadPerS     *float64 `json:"read_per_s"`
 	LimitedBy    *string  `json:"limited_by"` // rate, broker, client
+	Evidence     []string `json:"limited_by_evidence"`
 }
 
 // Threshold is an objective and whether it was met; one whose figure is not known was not.

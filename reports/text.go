@@ -35,7 +35,9 @@ func Text(w io.Writer, s Summary, style Style) error {
 	s.thresholds(p)
 	s.faults(p)
 	s.latency(p)
+	s.stages(p)
 	s.throughput(p)
+	s.resources(p)
 	p.findings(s.Document.Findings)
 	s.next(p)
 	closing(p, s.Document.Warnings, s.Document.Guarantee.Scope)
@@ -393,6 +395,9 @@ func (s Summary) throughput(p *page) {
 		text += "; limited by the " + *t.LimitedBy
 	}
 	p.line("  ", text)
+	if by := deref(t.LimitedBy); by != string(stats.ByRate) && (by != "" || s.Document.Resources != nil) {
+		p.labelled("     ", "seen", t.Evidence...)
+	}
 }
 
 // findings lists what was found; those that decide come first.

@@ -7,20 +7,6 @@ import (
 	"github.com/kbench/kbench/internal/rundir"
 )
 
-// LimitedBy is what held the load back; "" where that cannot be told.
-type LimitedBy string
-
-const (
-	ByRate   LimitedBy = "rate"   // the schedule: the cluster kept up with it
-	ByBroker LimitedBy = "broker" // the answers: the sender waited for room in the client's buffer
-	ByClient LimitedBy = "client" // the sender: it never had to wait, and could not do more
-)
-
-const (
-	keptUp = 0.98 // share of the planned rate from which the schedule counts as kept
-	heldUp = 0.10 // share of the senders' time from which waiting for room counts as what limits
-)
-
 // Counters of a run, of which those that are 0 are left out. A driver's own have the prefix "client.".
 const (
 	counterSent  = "sent"
@@ -36,7 +22,9 @@ type Throughput struct {
 	AckedPerS    *float64 // from the start of the measured part to the last acknowledgement, however late
 	AckedMiBPerS *float64 // likewise, the records' values alone
 	ReadPerS     *float64 // first deliveries, from the start of the measured part to the last of them
-	LimitedBy    LimitedBy
+
+	LimitedBy LimitedBy
+	Evidence  []string // of it: sentences with figures
 }
 
 func (c *computation) throughput(m rundir.Meta) Throughput {
@@ -51,7 +39,6 @@ func (c *computation) throughput(m rundir.Meta) Throughput {
 	if c.f.Polled {
 		t.ReadPerS = perSecond(c.read, from, max(c.lastDelivery, c.lastSent))
 	}
-	t.LimitedBy = c.limitedBy(m, t)
 	return t
 }
 
@@ -66,28 +53,6 @@ func (c *computation) mibPerS(m rundir.Meta, ackedPerS *float64) *float64 {
 	}
 	mib := *ackedPerS * size / (1 << 20)
 	return &mib
-}
-
-// limitedBy tells only what the evidence carries. Waiting for room in the client's buffer may be the fault of a client that
-// shares the machine with its brokers; then nobody can tell.
-func (c *computation) limitedBy(m rundir.Meta, t Throughput) LimitedBy {
-	if t.AckedPerS == nil || !m.Load.Max && m.Load.RatePerS == nil {
-		return ""
-	}
-	if !m.Load.Max && *t.AckedPerS >= keptUp**m.Load.RatePerS {
-		return ByRate
-	}
-	waited, counted := m.Counters[counterWaits], m.Counters[counterSent] > 0
-	shared, share := m.Cluster.Kind != "external", c.waitedShare(m)
-	switch {
-	case !counted:
-		return ""
-	case waited == 0 && (m.Load.Max && share < heldUp || c.late(m)):
-		return ByClient
-	case !shared && share >= heldUp:
-		return ByBroker
-	}
-	return ""
 }
 
 // fellBehind tells whether a load with a schedule, which came to its end, was acknowledged more slowly than it was sent.

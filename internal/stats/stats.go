@@ -312,6 +312,7 @@ func (c *computation) figures(m rundir.Meta, samples []rundir.Sample) Figures {
 	f.Stages = c.stages(waits)
 	f.Series.Sampled = g.finish()
 	f.Throughput = c.throughput(m)
+	f.Throughput.LimitedBy, f.Throughput.Evidence = c.evidence(m, waits).answer()
 	f.Warnings = c.warnings(m)
 	return *f
 }
