@@ -47,6 +47,7 @@ type Config struct {
 	Worker  []string // command of a child process that runs a session: it calls worker.Serve with Sessions(Drivers)
 
 	Version  string         // of kbench
+	NoLooks  bool           // leave the brokers' own logs aside: what they tell of lost records takes time to read
 	Keep     bool           // leave the run's topics on a cluster that kbench did not start
 	Progress func(Progress) // called a few times a second, from one goroutine at a time; may be nil
 }

@@ -40,7 +40,9 @@ const (
 
 func (r *run) newShelf() *shelf {
 	s := &shelf{run: r, resting: map[int32]chan struct{}{}, looks: map[int32]int{}}
-	s.logs, _ = r.Cluster.(cluster.Logs)
+	if !r.NoLooks {
+		s.logs, _ = r.Cluster.(cluster.Logs)
+	}
 	return s
 }
 

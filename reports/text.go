@@ -25,6 +25,7 @@ const (
 type Summary struct {
 	Document Document // as Build made it
 	Meta     rundir.Meta
+	Figures  stats.Figures
 	Dir      string // the run directory, as the reader would write it
 }
 

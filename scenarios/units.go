@@ -50,6 +50,15 @@ func formatSize(n int64) string {
 	return strconv.FormatInt(n, 10)
 }
 
+// ParseRate reads a rate such as 5000/s.
+func ParseRate(s string) (perSecond float64, err error) {
+	perSecond, most, err := parseRate(s)
+	if err == nil && most {
+		err = wrong("", "expected a rate such as 5000/s, found max")
+	}
+	return perSecond, err
+}
+
 // parseRate reads 5000/s, or max.
 func parseRate(s string) (perSecond float64, max bool, err error) {
 	if s == "max" {

@@ -51,7 +51,7 @@ func measure(dir string, options ...stats.Option) (reports.Summary, stats.Figure
 	if err != nil {
 		return reports.Summary{}, stats.Figures{}, fmt.Errorf("measure %s: %w", dir, err)
 	}
-	return reports.Summary{Document: reports.Build(meta, judgement, figures), Meta: meta, Dir: dir}, figures, nil
+	return reports.Summary{Document: reports.Build(meta, judgement, figures), Meta: meta, Figures: figures, Dir: dir}, figures, nil
 }
 
 // frugally judges a run with little memory to spare, unless GOGC in the environment asks for less.

@@ -51,6 +51,15 @@ The result goes to stdout, progress to stderr, and everything that was recorded 
 		ValidArgsFunction: completeScenarios,
 		RunE:              func(c *cobra.Command, args []string) error { return a.run(c.Context(), f, args) },
 	}
+	f.add(c)
+	flags := c.Flags()
+	flags.IntVar(&f.repeat, "repeat", 0, "runs of each cell (0: as the scenario says)")
+	flags.DurationVar(&f.timeout, "timeout", 0, "end everything after this time (0: no limit)")
+	return c
+}
+
+// add gives a command the flags that say which cluster is loaded, how, and where the result goes.
+func (f *runFlags) add(c *cobra.Command) {
 	flags := c.Flags()
 	flags.StringVar(&f.cluster, "cluster", "auto", "kind of cluster: auto, local, embedded or external")
 	flags.StringSliceVar(&f.bootstrap, "bootstrap-server", nil, "addresses of an external cluster, HOST:PORT,...")
@@ -59,15 +68,12 @@ The result goes to stdout, progress to stderr, and everything that was recorded 
 	flags.StringVar(&f.driver, "driver", "confluent", "client library under test: confluent or franz")
 	flags.StringArrayVar(&f.set, "set", nil, "override a field of the scenario: path=value")
 	flags.Int64Var(&f.seed, "seed", 0, "seed of keys, sizes, victims and times (0: drawn, and recorded)")
-	flags.IntVar(&f.repeat, "repeat", 0, "runs of each cell (0: as the scenario says)")
 	flags.StringVar(&f.out, "out", "", "folder for the run directories (default kbench-runs/SCENARIO-TIME)")
 	flags.BoolVar(&f.json, "json", false, "print the result document instead of the summary")
 	flags.BoolVar(&f.quiet, "quiet", false, "no progress on stderr")
 	flags.BoolVar(&f.keep, "keep", false, "leave the run's topics on an external cluster")
-	flags.DurationVar(&f.timeout, "timeout", 0, "end everything after this time (0: no limit)")
 	_ = c.RegisterFlagCompletionFunc("cluster", cobra.FixedCompletions([]string{"auto", "local", "embedded", "external"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("driver", cobra.FixedCompletions([]string{"confluent", "franz"}, cobra.ShellCompDirectiveNoFileComp))
-	return c
 }
 
 // job is everything that one command line asks for.
@@ -77,6 +83,9 @@ type job struct {
 	plan     []planned
 	fleet    *fleet
 	progress *progress
+	watch    func(bench.Progress) // sees how a run goes, too; may be nil
+	brief    bool                 // no lines about how far a run is
+	noLooks  bool                 // as bench.Config's
 	worker   []string
 	out      string
 	docs     []reports.Document
@@ -351,13 +360,23 @@ func (j *job) one(ctx context.Context, p planned) error {
 		Scenario: p.Scenario, Source: scenarios.Marshal(p.Scenario), Cell: p.Cell, Repeat: p.Repeat, Seed: p.Seed, Dir: p.dir,
 		Cluster: b.cluster, Why: b.why, Admin: b.admin, Reader: b.reader,
 		Security: j.fleet.security, Driver: j.flags.driver, Drivers: drivers(log), Worker: j.worker, Version: version,
-		Keep: j.flags.keep, Progress: j.progress.update,
+		Keep: j.flags.keep, NoLooks: j.noLooks, Progress: j.update,
 	})
 	j.progress.end()
 	if failed != nil {
 		j.progress.note("  %v", failed)
 	}
 	return j.conclude(p)
+}
+
+// update shows how a run goes to all who want to know.
+func (j *job) update(p bench.Progress) {
+	if p.Note != "" || !j.brief {
+		j.progress.update(p)
+	}
+	if j.watch != nil {
+		j.watch(p)
+	}
 }
 
 // noCluster leaves a run directory that says why nothing was run in it.

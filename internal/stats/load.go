@@ -19,6 +19,7 @@ type Throughput struct {
 	Sent, Acked, Failed, Indeterminate, Read uint64
 
 	OfferedPerS  *float64 // from the first to the last intended send
+	SentPerS     *float64 // the same records, to the last call: less than offered where the sender fell behind
 	AckedPerS    *float64 // from the start of the measured part to the last acknowledgement, however late
 	AckedMiBPerS *float64 // likewise, the records' values alone
 	ReadPerS     *float64 // first deliveries, from the start of the measured part to the last of them
@@ -34,6 +35,9 @@ func (c *computation) throughput(m rundir.Meta) Throughput {
 		Failed: c.f.Failed.Count(), Indeterminate: c.f.Indeterminate.Count(),
 	}
 	t.OfferedPerS = c.offeredPerS()
+	if c.sent >= 2 {
+		t.SentPerS = perSecond(c.sent-1, c.firstSent, max(c.lastCall, c.lastSent))
+	}
 	t.AckedPerS = c.ackedPerS()
 	t.AckedMiBPerS = c.mibPerS(m, t.AckedPerS)
 	if c.f.Polled {

@@ -30,6 +30,8 @@ type Figures struct {
 	Series     Series     // with OverTime; without it there is none
 	Stages     []Stage    // where a record waited; nil where the client's library did not tell
 	Resources  *Resources // nil where nobody looked
+	Growth     Growth
+	Late       bool // the load kept its schedule so badly that it shows in the response times
 	Warnings   []string
 }
 
@@ -130,11 +132,13 @@ type computation struct {
 	sent, acked, read       uint64
 	bytes                   int64 // of acknowledged values
 	firstSent, lastSent     int64 // intended starts
+	lastCall                int64 // of a send
 	lastAcked, lastDelivery int64
 	lagged                  int64 // ns, all lags together
 	many                    bool  // faults: see FewFaults
 	firstAt, lastAt         int   // of them
 	series                  *series
+	later                   later
 }
 
 func newComputation(h history.Header, m rundir.Meta, outages []Outage) *computation {
@@ -148,6 +152,7 @@ func newComputation(h history.Header, m rundir.Meta, outages []Outage) *computat
 	if hasReaders(m) {
 		c.deliveries = newDeliveries()
 	}
+	c.later = newLater(c.f.Measured)
 	return c
 }
 
@@ -233,12 +238,17 @@ func (c *computation) isLoad(v history.Value) bool {
 func (c *computation) addSend(op *history.Op) {
 	intended := start(op)
 	c.series.flight(op)
+	if op.Outcome == history.OK {
+		c.later.acked(op.Return)
+	}
 	if !c.f.Measured.Has(intended) {
 		return
 	}
 	c.series.sent(op)
 	c.sent++
 	c.firstSent, c.lastSent = min(c.firstSent, intended), max(c.lastSent, intended)
+	c.lastCall = max(c.lastCall, op.Call)
+	c.later.sent(intended)
 	if op.Intended >= 0 {
 		c.f.Lag.Add(op.Call - op.Intended)
 		c.lagged += op.Call - op.Intended
@@ -276,6 +286,7 @@ func (c *computation) addDelivery(r *history.Record, at int64) {
 	c.read++
 	c.lastDelivery = max(c.lastDelivery, at)
 	c.series.delivered(r.Intended, at)
+	c.later.read(at)
 	c.f.EndToEnd.Response.Add(at - r.Intended)
 	c.each(r.Intended, func(p *Phase) { p.EndToEnd.Response.Add(at - r.Intended) })
 	if known {
@@ -313,6 +324,8 @@ func (c *computation) figures(m rundir.Meta, samples []rundir.Sample) Figures {
 	f.Series.Sampled = g.finish()
 	f.Throughput = c.throughput(m)
 	f.Throughput.LimitedBy, f.Throughput.Evidence = c.evidence(m, waits).answer()
+	f.Late = c.late(m)
+	f.Growth = c.later.growth(f.Polled)
 	f.Warnings = c.warnings(m)
 	return *f
 }

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/kbench/kbench/bench"
+	"github.com/kbench/kbench/internal/capacity"
+	"github.com/kbench/kbench/internal/cluster"
+	"github.com/kbench/kbench/internal/rundir"
+	"github.com/kbench/kbench/reports"
+	"github.com/kbench/kbench/scenarios"
+)
+
+const (
+	keptUp      = 0.99            // share of the offered rate that has to be sent
+	grown       = 0.02            // share of the records due by which what waits may grow within a trial
+	trialsDrain = 5 * time.Second // for what is open after a trial's load
+	hopeless    = 1500 * time.Millisecond
+)
+
+// errHopeless ends a trial that can hold nothing any more.
+var errHopeless = errors.New("the trial was ended early: acknowledgements are too far behind the load")
+
+// try makes one trial and tells whether it held. An error ends the search.
+func (h *hunt) try(ctx context.Context, next capacity.Trial) (reports.CapacityTrial, error) {
+	t := reports.CapacityTrial{Number: len(h.doc.Trials) + 1, Phase: string(next.Phase), RatePerS: next.Rate, Why: []reports.Miss{}, Objectives: []reports.Threshold{}}
+	t.Dir = trialDir(t.Number, next.Rate)
+	s, err := h.scenario(next)
+	if err != nil {
+		return t, fmt.Errorf("trial at %s: %w", perSecond(next.Rate), err)
+	}
+	began := time.Now()
+	trying, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	if next.Phase != capacity.WarmUp {
+		h.watch = h.hurry(next.Rate, stop)
+	}
+	p := planned{Run: h.job.plan[0].Run, dir: filepath.Join(h.out, t.Dir)}
+	p.Scenario, p.Cell, p.Repeat = s, maps.Clone(p.Cell), 1
+	err = h.one(trying, p)
+	h.watch = nil
+	h.discard(h.last.Meta)
+	t.TookS = time.Since(began).Seconds()
+	if err != nil {
+		return t, err
+	}
+	t.EndedEarly = errors.Is(context.Cause(trying), errHopeless)
+	return h.took(ctx, t, h.last)
+}
+
+// scenario of a trial: the search's, at its rate.
+func (h *hunt) scenario(next capacity.Trial) (scenarios.Scenario, error) {
+	duration := h.opts.trial
+	if next.Phase == capacity.Confirming {
+		duration *= 2
+	}
+	var changes []scenarios.Change
+	for _, assignment := range []string{"load.rate=" + perSecond(next.Rate), "load.duration=" + duration.String(),
+		"load.drain=" + min(trialsDrain, h.base.Load.Drain).String()} {
+		c, err := scenarios.Set(assignment)
+		if err != nil {
+			return scenarios.Scenario{}, err
+		}
+		changes = append(changes, c)
+	}
+	return h.base.With(changes...)
+}
+
+// hurry ends a trial once what is due is so far ahead of what is acknowledged that no objective can be held any more. A
+// latency that the objective allows is no such sign.
+func (h *hunt) hurry(rate float64, stop func(error)) func(bench.Progress) {
+	allowed := hopeless
+	for _, text := range h.doc.Objectives {
+		if o, err := scenarios.ParseThreshold(text); err == nil && (strings.HasPrefix(o.Metric, "ack.") || strings.HasPrefix(o.Metric, "e2e.")) {
+			allowed = max(allowed, time.Duration(o.Value)*time.Microsecond+time.Second)
+		}
+	}
+	return func(p bench.Progress) {
+		if p.Total <= 0 || p.Stage != rundir.Measuring {
+			return
+		}
+		due := rate * min(p.Elapsed, p.Total).Seconds()
+		if behind := due - float64(p.Acked); behind > rate*allowed.Seconds() {
+			stop(errHopeless)
+		}
+	}
+}
+
+// discard removes the topics of a trial that is over: the next ones need the room, and the brokers' care.
+func (h *hunt) discard(m rundir.Meta) {
+	if h.fleet.current == nil || h.flags.keep || h.fleet.kind == cluster.External && m.Stage == rundir.Complete {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	for _, topic := range m.Topics {
+		if err := h.fleet.current.admin.DeleteTopic(ctx, topic.Physical); err != nil {
+			h.progress.note("  topic %s could not be removed: %v", topic.Physical, err)
+		}
+	}
+}
+
+// took takes a trial's figures into the document and judges it.
+func (h *hunt) took(ctx context.Context, t reports.CapacityTrial, s reports.Summary) (reports.CapacityTrial, error) {
+	d := s.Document
+	t.SentPerS, t.AckedPerS, t.ReadPerS = s.Figures.Throughput.SentPerS, d.Throughput.AckedPerS, d.Throughput.ReadPerS
+	t.Objectives, t.Ack, t.EndToEnd, t.Verdict = d.Thresholds, d.Latency.Ack.Response, d.Latency.EndToEnd.Response, d.Verdict
+	t.History = true
+	h.doc.Cluster, h.doc.Client, h.doc.Machine, h.doc.Guarantee = d.Cluster, d.Client, d.Machine, d.Guarantee.Name
+	t.Why = misses(t, s)
+	t.Held = len(t.Why) == 0
+	cut := s.Meta.Stage != rundir.Complete && !t.EndedEarly
+	t.Counts = t.Phase != string(capacity.WarmUp) && !cut
+	h.doc.Trials = append(h.doc.Trials, t)
+	switch {
+	case d.Verdict == reports.Violated && !d.AsExpected, d.Verdict == reports.Unjudged && !d.AsExpected:
+		h.worst = append(h.worst, reports.ExitViolated)
+		return t, nil
+	case s.Meta.Stage == rundir.Broken:
+		return t, fmt.Errorf("trial %d: %s", t.Number, s.Meta.Error)
+	case cut && ctx.Err() != nil:
+		return t, context.Cause(ctx)
+	case cut:
+		return t, fmt.Errorf("trial %d was cut off: %s", t.Number, s.Meta.Error)
+	}
+	return t, h.spare()
+}
+
+// misses are the reasons why a trial does not hold, the one that limits first. None: it holds. What is not known is a
+// reason, too.
+func misses(t reports.CapacityTrial, s reports.Summary) []reports.Miss {
+	why := []reports.Miss{}
+	add := func(limit, format string, args ...any) {
+		why = append(why, reports.Miss{Limit: limit, Detail: fmt.Sprintf(format, args...)})
+	}
+	d, f := s.Document, s.Figures
+	if open := f.Throughput.Failed + f.Throughput.Indeterminate; open > 0 && !t.EndedEarly {
+		add("errors", "%d of %d records were not acknowledged", open, f.Throughput.Sent)
+	}
+	waited := s.Meta.Counters["client.buffer_waits"] > 0
+	if sent := t.SentPerS; sent == nil || *sent < keptUp*t.RatePerS {
+		limit := "client"
+		if waited { // the sender was held up: its buffer was full of what is not acknowledged
+			limit = "acknowledgements"
+		}
+		add(limit, "%s of %.0f/s were sent", perSecondOf(sent), t.RatePerS)
+	}
+	if t.EndedEarly {
+		add("acknowledgements", "ended early, too far behind the load")
+		return why
+	}
+	if g := f.Growth.Unacked; g == nil || *g > grown {
+		add("acknowledgements", "what waits for acknowledgements %s", grew(g))
+	}
+	if reads := s.Meta.Judged.Group != "" || s.Meta.Judged.Processors != ""; reads {
+		if g := f.Growth.Unread; g == nil || *g > grown {
+			add("consumers", "what waits for consumers %s", grew(g))
+		}
+	}
+	for _, o := range d.Thresholds {
+		if !o.OK {
+			add(limitOf(o, f.Late && !waited && d.Cluster.Kind == string(cluster.External)), "%s", reports.Missed(o))
+		}
+	}
+	if t.Verdict != reports.Holds && t.Verdict != reports.Unjudged {
+		add("verdict", "%s: %s", t.Verdict, strings.Join(d.Guarantee.Reasons, "; "))
+	}
+	return why
+}
+
+func perSecondOf(rate *float64) string {
+	if rate == nil {
+		return "an unknown number"
+	}
+	return fmt.Sprintf("%.0f", *rate)
+}
+
+func grew(by *float64) string {
+	if by == nil {
+		return "is not known"
+	}
+	return fmt.Sprintf("grew by %.1f%% of the load", *by*100)
+}
+
+// limitOf an objective that is missed. Where the load itself was late on a machine of its own, that is the reason; where brokers
+// share the machine nobody can tell.
+func limitOf(o reports.Threshold, late bool) string {
+	t, err := scenarios.ParseThreshold(o.Expr)
+	switch {
+	case err != nil:
+		return "objective"
+	case late:
+		return "client"
+	case strings.HasPrefix(t.Metric, "ack.") || strings.HasPrefix(t.Metric, "e2e."):
+		return "latency"
+	}
+	return "objective"
+}

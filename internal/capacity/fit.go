@@ -1,0 +1,179 @@
+package capacity
+
+import (
+	"math"
+	"sort"
+)
+
+// A trial at a rate above the edge may pass, and one below it fail. The model of it is a psychometric function, as it
+// is fitted where a threshold is found from yes and no: with x the logarithm of the rate,
+//
+//	P(pass at x) = accident(pass) + (1 - both accidents) Φ((edge - x) / noise)
+//
+// edge is what is searched: there a trial passes as often as it fails, accidents aside. noise is how blurred it is. Both
+// are unknown; what is known of them is a distribution over a grid, which each trial updates (Bayes).
+
+// Accidents: a trial that fails for nothing that its rate did, such as a pause of the machine, is not rare; one that passes
+// far above the edge nearly is.
+const (
+	failsByAccident  = 0.05
+	passesByAccident = 0.01
+)
+
+// Confidence is that of the interval.
+const Confidence = 0.90
+
+const (
+	gridStep = 0.01 // of the edge, in logarithms
+	beyond   = 1.5  // the grid reaches so far below the lowest and above the highest rate, as a factor
+	most     = 48   // rates of which the best is chosen
+)
+
+// noises of the model, in logarithms of the rate. Before any trial each is as likely as another.
+func noises() []float64 { return []float64{0.01, 0.02, 0.04, 0.07, 0.11, 0.16} }
+
+// fit is what the trials say of the edge.
+type fit struct {
+	edges []float64   // logarithms
+	noise []float64   // likewise
+	prob  [][]float64 // of an edge and a noise; sums to 1
+}
+
+func newFit(lowest, highest float64) *fit {
+	from, to := math.Log(lowest/beyond), math.Log(highest*beyond)
+	n := int((to-from)/gridStep) + 2
+	f := &fit{edges: make([]float64, n), noise: noises(), prob: make([][]float64, n)}
+	for i := range f.edges {
+		f.edges[i] = from + float64(i)*gridStep
+		f.prob[i] = make([]float64, len(f.noise))
+		for j := range f.prob[i] {
+			f.prob[i][j] = 1 / float64(n*len(f.noise))
+		}
+	}
+	return f
+}
+
+// passes is how likely a trial passes.
+func passes(x, edge, noise float64) float64 {
+	above := math.Erfc((x-edge)/noise/math.Sqrt2) / 2
+	return passesByAccident + (1-passesByAccident-failsByAccident)*above
+}
+
+func (f *fit) add(rate float64, passed bool) {
+	x, sum := math.Log(rate), 0.0
+	for i, edge := range f.edges {
+		for j, noise := range f.noise {
+			p := passes(x, edge, noise)
+			if !passed {
+				p = 1 - p
+			}
+			f.prob[i][j] *= p
+			sum += f.prob[i][j]
+		}
+	}
+	for i := range f.prob {
+		for j := range f.prob[i] {
+			f.prob[i][j] /= sum
+		}
+	}
+}
+
+// edge is the distribution of the edge alone.
+func (f *fit) edge() []float64 {
+	p := make([]float64, len(f.edges))
+	for i := range f.prob {
+		for _, q := range f.prob[i] {
+			p[i] += q
+		}
+	}
+	return p
+}
+
+// quantile of the edge, as a logarithm of a rate, between the points of the grid.
+func (f *fit) quantile(p []float64, q float64) float64 {
+	sum := 0.0
+	for i, own := range p {
+		if sum+own >= q {
+			return f.edges[i] + gridStep*((q-sum)/own-0.5)
+		}
+		sum += own
+	}
+	return f.edges[len(f.edges)-1]
+}
+
+// interval of the edge, and its median.
+func (f *fit) interval() (low, median, high float64) {
+	p := f.edge()
+	at := func(q float64) float64 { return f.quantile(p, q) }
+	middle := at(0.5)
+	reach := func(q float64) float64 { return math.Hypot(at(q)-middle, Between*zOfConfidence) }
+	return math.Exp(middle - reach((1-Confidence)/2)), math.Exp(middle), math.Exp(middle + reach((1+Confidence)/2))
+}
+
+// Between is how much searches differ from each other beyond what their trials show of it, as a standard deviation in
+// logarithms of the rate: a system that was started anew, or an hour later, is not quite the same.
+const Between = 0.02
+
+const zOfConfidence = 1.645 // standard deviations to either side that hold Confidence
+
+func (f *fit) precise(share float64) bool {
+	low, median, high := f.interval()
+	return high-median <= share*median && median-low <= share*median
+}
+
+// best is the rate whose trial is expected to tell most about the edge: to leave the least entropy in its distribution.
+func (f *fit) best() float64 {
+	p := f.edge()
+	first, last := f.quantile(p, 0.02), f.quantile(p, 0.98)
+	step := math.Max(gridStep, (last-first)/most)
+	best, least := first, math.Inf(1)
+	for x := first; x <= last+step/2; x += step {
+		if h := f.expected(x); h < least {
+			best, least = x, h
+		}
+	}
+	return math.Exp(best)
+}
+
+// expected entropy of the edge after a trial at x.
+func (f *fit) expected(x float64) float64 {
+	passed, failed := make([]float64, len(f.edges)), make([]float64, len(f.edges))
+	pass := 0.0
+	for i, edge := range f.edges {
+		for j, noise := range f.noise {
+			q := f.prob[i][j]
+			if q < 1e-12 {
+				continue
+			}
+			p := q * passes(x, edge, noise)
+			passed[i] += p
+			failed[i] += q - p
+			pass += p
+		}
+	}
+	return entropy(passed, pass) + entropy(failed, 1-pass)
+}
+
+// entropy of what sums to total, times total.
+func entropy(p []float64, total float64) float64 {
+	if total <= 0 {
+		return 0
+	}
+	h := 0.0
+	for _, q := range p {
+		if q > 0 {
+			h -= q * math.Log(q/total)
+		}
+	}
+	return h
+}
+
+// median of a list; 0 of none.
+func median(list []float64) float64 {
+	if len(list) == 0 {
+		return 0
+	}
+	list = append([]float64(nil), list...)
+	sort.Float64s(list)
+	return list[len(list)/2]
+}
