@@ -1,9 +1,6 @@
 package capacity
 
-import (
-	"math"
-	"sort"
-)
+import "math"
 
 // A trial at a rate above the edge may pass, and one below it fail. The model of it is a psychometric function, as it
 // is fitted where a threshold is found from yes and no: with x the logarithm of the rate,
@@ -27,6 +24,8 @@ const (
 	gridStep = 0.01 // of the edge, in logarithms
 	beyond   = 1.5  // the grid reaches so far below the lowest and above the highest rate, as a factor
 	most     = 48   // rates of which the best is chosen
+
+	negligible = 1e-9 // probability of an edge that the choice can do without
 )
 
 // noises of the model, in logarithms of the rate. Before any trial each is as likely as another.
@@ -37,6 +36,7 @@ type fit struct {
 	edges []float64   // logarithms
 	noise []float64   // likewise
 	prob  [][]float64 // of an edge and a noise; sums to 1
+	ahead [][]float64 // of a noise: how likely a trial passes by how many steps of the grid the edge is ahead, from -len(edges) on
 }
 
 func newFit(lowest, highest float64) *fit {
@@ -49,6 +49,13 @@ func newFit(lowest, highest float64) *fit {
 		for j := range f.prob[i] {
 			f.prob[i][j] = 1 / float64(n*len(f.noise))
 		}
+	}
+	for _, noise := range f.noise {
+		ahead := make([]float64, 2*n+1)
+		for d := range ahead {
+			ahead[d] = passes(0, float64(d-n)*gridStep, noise)
+		}
+		f.ahead = append(f.ahead, ahead)
 	}
 	return f
 }
@@ -124,56 +131,40 @@ func (f *fit) precise(share float64) bool {
 // best is the rate whose trial is expected to tell most about the edge: to leave the least entropy in its distribution.
 func (f *fit) best() float64 {
 	p := f.edge()
-	first, last := f.quantile(p, 0.02), f.quantile(p, 0.98)
-	step := math.Max(gridStep, (last-first)/most)
+	first, last := f.index(f.quantile(p, 0.02)), f.index(f.quantile(p, 0.98))
 	best, least := first, math.Inf(1)
-	for x := first; x <= last+step/2; x += step {
+	for x := first; x <= last; x += max(1, (last-first)/most) {
 		if h := f.expected(x); h < least {
 			best, least = x, h
 		}
 	}
-	return math.Exp(best)
+	return math.Exp(f.edges[best])
 }
 
-// expected entropy of the edge after a trial at x.
-func (f *fit) expected(x float64) float64 {
-	passed, failed := make([]float64, len(f.edges)), make([]float64, len(f.edges))
-	pass := 0.0
-	for i, edge := range f.edges {
-		for j, noise := range f.noise {
-			q := f.prob[i][j]
-			if q < 1e-12 {
-				continue
-			}
-			p := q * passes(x, edge, noise)
-			passed[i] += p
-			failed[i] += q - p
-			pass += p
+func (f *fit) index(edge float64) int {
+	return min(max(int(math.Round((edge-f.edges[0])/gridStep)), 0), len(f.edges)-1)
+}
+
+// expected entropy of the edge after a trial at a point of the grid.
+func (f *fit) expected(x int) float64 {
+	passed, failed, pass := 0.0, 0.0, 0.0 // sums of p log p, and how likely the trial passes
+	for i := range f.edges {
+		var one, all float64
+		for j, q := range f.prob[i] {
+			one += q * f.ahead[j][i-x+len(f.edges)]
+			all += q
 		}
+		if all < negligible {
+			continue
+		}
+		passed, failed, pass = passed+plogp(one), failed+plogp(all-one), pass+one
 	}
-	return entropy(passed, pass) + entropy(failed, 1-pass)
+	return plogp(pass) - passed + plogp(1-pass) - failed
 }
 
-// entropy of what sums to total, times total.
-func entropy(p []float64, total float64) float64 {
-	if total <= 0 {
+func plogp(p float64) float64 {
+	if p < 1e-15 {
 		return 0
 	}
-	h := 0.0
-	for _, q := range p {
-		if q > 0 {
-			h -= q * math.Log(q/total)
-		}
-	}
-	return h
-}
-
-// median of a list; 0 of none.
-func median(list []float64) float64 {
-	if len(list) == 0 {
-		return 0
-	}
-	list = append([]float64(nil), list...)
-	sort.Float64s(list)
-	return list[len(list)/2]
+	return p * math.Log(p)
 }

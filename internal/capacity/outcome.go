@@ -1,7 +1,5 @@
 package capacity
 
-import "math"
-
 // Status is what a search has come to.
 type Status string
 
@@ -15,14 +13,14 @@ const (
 
 // Outcome of a search. Rates are 0 where they are not known.
 type Outcome struct {
-	Status          Status
-	Rate            float64 // at which as many trials pass as fail
-	Low, High       float64 // hold it with Confidence
-	Precise         bool    // as narrow as asked
-	Confirmed       float64 // rate of the confirming trial that passed
-	Passed, Failed  float64 // the highest rate that passed, the lowest that failed
-	Drifted         bool    // the later trials contradict the earlier ones
-	Trials, Aborted int
+	Status         Status
+	Rate           float64 // at which as many trials pass as fail
+	Low, High      float64 // hold it with Confidence
+	Precise        bool    // as narrow as asked
+	Confirmed      float64 // rate of the confirming trial that passed
+	Passed, Failed float64 // the highest rate that passed, the lowest that failed
+	Drifted        bool    // the later trials contradict the earlier ones
+	Trials         int
 }
 
 // Outcome is what the results so far come to.
@@ -51,29 +49,24 @@ func (s *Search) Outcome() Outcome {
 	return o
 }
 
-// drifted compares the earlier half of the trials near the edge with the later one: where their intervals have nothing in
-// common, the system was not the same.
+// drifted tells whether trials contradict the edge that was found: some held well above it, or many missed well below. One
+// may be an accident; more say that the system was not the same all the time.
 func (s *Search) drifted() bool {
-	var near []Result
-	low, middle, high := s.fit.interval()
-	reach := math.Max(high/middle, middle/low)
+	low, _, high := s.fit.interval()
+	held, missed, below := 0, 0, 0
 	for _, r := range s.results {
-		if r.Phase != WarmUp && r.Rate > middle/reach/1.5 && r.Rate < middle*reach*1.5 {
-			near = append(near, r)
+		switch {
+		case r.Phase == WarmUp:
+		case r.Passed && r.Rate > high*clearly:
+			held++
+		case r.Rate < low/clearly:
+			below++
+			if !r.Passed {
+				missed++
+			}
 		}
 	}
-	if len(near) < 8 {
-		return false
-	}
-	earlier, later := newFit(s.o.Lowest, s.o.Highest), newFit(s.o.Lowest, s.o.Highest)
-	for i, r := range near {
-		half := earlier
-		if i >= len(near)/2 {
-			half = later
-		}
-		half.add(r.Rate, r.Passed)
-	}
-	l1, _, h1 := earlier.interval()
-	l2, _, h2 := later.interval()
-	return l1 > h2 || l2 > h1
+	return held >= 2 || missed >= 3 && 3*missed > below
 }
+
+const clearly = 1.1 // beyond the interval, as a factor
