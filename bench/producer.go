@@ -44,6 +44,7 @@ type producer struct {
 	*session
 	spec   *producerSpec
 	client client.Producer
+	waiter client.Waiter     // nil: the client does not tell
 	txns   client.Transactor // nil: not transactional
 	slots  *slots
 	made   *records
@@ -53,6 +54,8 @@ type producer struct {
 	number   int32          // index in the header's table of producers
 	patience time.Duration  // how long finish waits for what is in flight
 	next     int64          // sequence of the next new record
+	free     int64          // since when the sending goroutine has not been held up: see heldUp
+	waits    uint64         // that it knows of: in the client's Sends, and for places in flight
 	txn      uint64         // transactions begun
 	inTxn    int            // records in the open transaction, -1: none is open
 	txnCall  int64
@@ -88,6 +91,7 @@ func newProducer(ctx context.Context, s *session, spec *producerSpec, driver cli
 	if observer, ok := p.client.(client.Observer); ok {
 		s.observer.Store(&observer)
 	}
+	p.waiter, _ = p.client.(client.Waiter)
 	copies := false
 	if c, ok := p.client.(client.Copier); ok {
 		copies = c.CopiesPayload()
@@ -275,6 +279,7 @@ func (p *producer) one(ctx context.Context, intended int64) error {
 		return nil
 	}
 	if p.inTxn++; p.inTxn >= p.spec.Txn.Size {
+		defer p.heldUp()
 		return p.endTransaction(ctx)
 	}
 	return nil
@@ -313,12 +318,29 @@ func (p *producer) topicOf(seq int64) int32 {
 	return int32(seq % int64(len(p.spec.Topics)))
 }
 
+// heldUp notes that the client or the cluster has just let the sending goroutine go on: a record that was due before could
+// not have been sent sooner by anyone, however fast.
+func (p *producer) heldUp() { p.free = p.clock.Now() }
+
+// noteWaits notes if the Send that has just returned, or a wait for a place in flight, held the sender up.
+func (p *producer) noteWaits() {
+	waits := p.slots.waits.Load()
+	if p.waiter != nil {
+		waits += p.waiter.BufferWaits()
+	}
+	if waits != p.waits {
+		p.waits = waits
+		p.heldUp()
+	}
+}
+
 // sendRecord sends one record and tells whether the client took it. The key may be that of another record, which this one answers.
 func (p *producer) sendRecord(f flight, key []byte) bool {
 	slot, ok := p.slots.take(p.done)
 	if !ok {
 		return false
 	}
+	p.noteWaits()
 	if key == nil {
 		key = p.made.keyAt(slot, f.key)
 	}
@@ -327,6 +349,9 @@ func (p *producer) sendRecord(f flight, key []byte) bool {
 		Attempt: uint8(f.attempt), Producer: uint16(p.number), Session: uint16(f.session),
 		Run: p.session.spec.Header.Run, Seq: uint64(f.seq), Intended: f.intended, Txn: uint32(f.txn),
 	}, &p.out)
+	if p.free > f.intended {
+		f.held = p.free
+	}
 	f.call = p.clock.Now()
 	p.slots.flights[slot] = f
 	if p.session.spec.Journal {
@@ -336,7 +361,9 @@ func (p *producer) sendRecord(f flight, key []byte) bool {
 		p.settle()
 	}
 	p.counts.sent.Add(1)
-	if err := p.client.Send(&p.out, slot); err != nil {
+	err := p.client.Send(&p.out, slot)
+	p.noteWaits()
+	if err != nil {
 		p.describe(&p.send, &f)
 		p.send.Outcome, p.send.Return = history.Failed, p.clock.Now()
 		p.record(&p.send)
@@ -361,7 +388,7 @@ func (s *session) producerNumber() int32 {
 // describe fills a send from what is remembered of it.
 func (p *producer) describe(op *history.Op, f *flight) {
 	*op = history.Op{
-		Kind: history.Send, Intended: f.intended, Call: f.call, Txn: f.txn, Attempt: f.attempt,
+		Kind: history.Send, Intended: f.intended, Held: f.held, Call: f.call, Txn: f.txn, Attempt: f.attempt,
 		Value:     history.Value{Producer: p.number, Session: f.session, Seq: f.seq},
 		Partition: history.Unknown, Offset: history.Unknown,
 		FromPartition: f.fromPartition, FromOffset: f.fromOffset, Generation: history.Unknown,

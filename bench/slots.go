@@ -10,6 +10,7 @@ import (
 // flight is what is remembered of a record between its sending and its acknowledgement.
 type flight struct {
 	intended, call int64
+	held           int64 // as history.Op's
 	seq            int64 // of the session below, noSeq while no record is here
 	session        int32 // an earlier one for a resend
 	txn            uint64

@@ -30,6 +30,7 @@ type Document struct {
 	Faults      []Fault           `json:"faults"`
 	Sensitivity Sensitivity       `json:"sensitivity"`
 	Latency     Latencies         `json:"latency"`
+	Lag         Lag               `json:"lag"`
 	Throughput  Throughput        `json:"throughput"`
 	Stages      []Stage           `json:"stages"`    // where a record waited, in order of its way; empty: the client's library did not tell
 	Resources   *Resources        `json:"resources"` // null: nobody looked
@@ -205,6 +206,7 @@ type Latency struct {
 type Quantiles struct {
 	P50   *int64 `json:"p50_us"`
 	P90   *int64 `json:"p90_us"`
+	P95   *int64 `json:"p95_us"`
 	P99   *int64 `json:"p99_us"`
 	P999  *int64 `json:"p999_us"`
 	P9999 *int64 `json:"p9999_us"`
@@ -218,6 +220,22 @@ type Phase struct {
 	Fault    int     `json:"fault"`
 	Ack      Latency `json:"ack"`
 	EndToEnd Latency `json:"end_to_end"`
+}
+
+// Lag of the load behind its schedule, and whose doing it was: Held is the part in which the client or the cluster held the
+// sender up, Own the part that the machine which makes the load is to blame for. All is null where there was no schedule.
+type Lag struct {
+	All         Quantiles `json:"all"`
+	Held        Quantiles `json:"held"`
+	Own         Quantiles `json:"own"`
+	LateAfterUs int64     `json:"late_after_us"` // the lag from which a record counts as late
+	Late        *uint64   `json:"late"`
+	LateHeld    *uint64   `json:"late_held"` // by Held alone
+	LateOwn     *uint64   `json:"late_own"`  // by Own alone
+
+	// Whether the load's own lateness moved a quantile of response by more than 5%, and what response would have been without.
+	GeneratorLate      *bool     `json:"generator_late"`
+	ResponseWithoutOwn Quantiles `json:"response_without_own"`
 }
 
 // Throughput of the measured part.

@@ -61,6 +61,18 @@ func latencies(f stats.Figures) Latencies {
 	return l
 }
 
+// lag is known where there was a schedule to keep, and a record that was sent by it.
+func lag(l *stats.Lag, scheduled bool) Lag {
+	out := Lag{LateAfterUs: stats.LateAfter.Microseconds()}
+	if !scheduled || l.All.Count() == 0 {
+		return out
+	}
+	out.All, out.Held, out.Own = QuantilesOf(&l.All), QuantilesOf(&l.Held), QuantilesOf(&l.Own)
+	out.Late, out.LateHeld, out.LateOwn = &l.Late, &l.LateHeld, &l.LateOwn
+	out.GeneratorLate, out.ResponseWithoutOwn = ptrTo(len(l.Shifts) > 0), QuantilesOf(&l.WithoutOwn)
+	return out
+}
+
 // QuantilesOf are the published quantiles of a distribution.
 func QuantilesOf(h *stats.Histogram) Quantiles {
 	at := func(q float64) *int64 {
@@ -70,7 +82,7 @@ func QuantilesOf(h *stats.Histogram) Quantiles {
 		}
 		return ptrTo(d.Microseconds())
 	}
-	q := Quantiles{P50: at(0.5), P90: at(0.9), P99: at(0.99), P999: at(0.999), P9999: at(0.9999), Count: h.Count()}
+	q := Quantiles{P50: at(0.5), P90: at(0.9), P95: at(0.95), P99: at(0.99), P999: at(0.999), P9999: at(0.9999), Count: h.Count()}
 	if most, ok := h.Max(); ok {
 		q.Max = ptrTo(most.Microseconds())
 	}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/dustin/go-humanize"
 
@@ -351,6 +352,19 @@ func (s Summary) latency(p *page) {
 		rows = append(rows, s.phases(func(p Phase) Quantiles { return p.EndToEnd.Response })...)
 	}
 	p.table(rows)
+	s.lag(p)
+}
+
+// lag says how far the load was behind its schedule, and why, where any record was late.
+func (s Summary) lag(p *page) {
+	l := s.Document.Lag
+	if l.Late == nil || *l.Late == 0 {
+		return
+	}
+	after := duration(time.Duration(l.LateAfterUs) * time.Microsecond)
+	p.line("  ", fmt.Sprintf("lag behind the schedule: p50 %s, p99 %s, max %s; %s of %s records more than %s late: %s held up by the client or the cluster, "+
+		"%s by the load's own machine", micros(l.All.P50), micros(l.All.P99), micros(l.All.Max), number(l.Late), humanize.Comma(int64(l.All.Count)),
+		after, number(l.LateHeld), number(l.LateOwn)))
 }
 
 // phases are the rows before the first fault, during each, and after the last; before and after only where there is

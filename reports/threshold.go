@@ -83,7 +83,7 @@ func (d Document) latency(of, rest string) *float64 {
 			q = l.Service
 		}
 	}
-	return float(map[string]*int64{"p50": q.P50, "p90": q.P90, "p99": q.P99, "p999": q.P999, "p9999": q.P9999, "max": q.Max}[quantile])
+	return float(map[string]*int64{"p50": q.P50, "p90": q.P90, "p95": q.P95, "p99": q.P99, "p999": q.P999, "p9999": q.P9999, "max": q.Max}[quantile])
 }
 
 // worst is the largest figure of all faults; nil where there is no fault, or one whose figure is not known.

@@ -12,7 +12,7 @@ func ptr[T any](v T) *T { return &v }
 // measuredRun knows every figure that a threshold can bound.
 func measuredRun() Document {
 	d := empty()
-	q := Quantiles{P50: ptr(int64(1000)), P90: ptr(int64(2000)), P99: ptr(int64(41_200)), P999: ptr(int64(60_000)), P9999: ptr(int64(70_000)), Max: ptr(int64(80_000)), Count: 10}
+	q := Quantiles{P50: ptr(int64(1000)), P90: ptr(int64(2000)), P95: ptr(int64(3000)), P99: ptr(int64(41_200)), P999: ptr(int64(60_000)), P9999: ptr(int64(70_000)), Max: ptr(int64(80_000)), Count: 10}
 	service := q
 	service.P99 = ptr(int64(9_000))
 	d.Latency.Ack = Latency{Response: q, Service: service}

@@ -32,7 +32,7 @@ func Metrics() []Metric {
 	var all []Metric
 	for _, of := range []string{"ack", "e2e"} {
 		for _, kind := range []string{"", ".response", ".service"} {
-			for _, q := range []string{"p50", "p90", "p99", "p999", "p9999", "max"} {
+			for _, q := range []string{"p50", "p90", "p95", "p99", "p999", "p9999", "max"} {
 				all = append(all, Metric{of + kind + "." + q, Microseconds})
 			}
 		}
@@ -77,7 +77,7 @@ func metricNamed(name string) (Metric, *mistake) {
 	}
 	hint := didYouMean(name, names)
 	if hint == "" {
-		hint = "known: ack|e2e[.response|.service].p50|p90|p99|p999|p9999|max, throughput[.offered|.read], unavailable, recovered, sent, acked, failed, indeterminate, read, lost, duplicated"
+		hint = "known: ack|e2e[.response|.service].p50|p90|p95|p99|p999|p9999|max, throughput[.offered|.read], unavailable, recovered, sent, acked, failed, indeterminate, read, lost, duplicated"
 	}
 	return Metric{}, wrong(hint, "%q is no metric", name)
 }

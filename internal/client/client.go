@@ -68,6 +68,10 @@ type Producer interface {
 	Close() error
 }
 
+// Waiter is an optional ability: how many Sends have had to wait for room in the client's buffer, so that whoever sends knows
+// what made a Send long. It is asked after each record: it takes no lock and allocates nothing.
+type Waiter interface{ BufferWaits() uint64 }
+
 // Copier is a Producer whose Send copies key, value and headers, so that the caller may reuse them at once.
 type Copier interface{ CopiesPayload() bool }
 

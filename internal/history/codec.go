@@ -39,8 +39,9 @@ const (
 	otherSize = 1 << iota // than the send before
 	hasKey
 	isTombstone
+	wasHeld
 
-	knownMore = otherSize | hasKey | isTombstone
+	knownMore = otherSize | hasKey | isTombstone | wasHeld
 )
 
 // Bits of a record's first byte.
@@ -59,6 +60,7 @@ const slots = 256 // what is remembered by partition or session, by the low bits
 // sendState is what the last send of its sort was like: journal lines and acknowledgements differ in rhythm.
 type sendState struct {
 	call, intended int64
+	held           int64
 	partition      int32
 	value          Value
 	size           int64
@@ -202,7 +204,7 @@ func (e *encoder) send(op *Op) {
 	set(op.FromPartition != Unknown, hasFrom)
 	set(op.Attempt != 1, resent)
 	set(op.Intended != Unknown, hasIntended)
-	set(op.Size != last.size || op.Key != 0 || op.Tombstone, hasMore)
+	set(op.Size != last.size || op.Key != 0 || op.Tombstone || op.Held != 0, hasMore)
 	e.buf = append(e.buf, bits)
 	if bits&hasMore != 0 {
 		e.more(op, last)
@@ -255,6 +257,11 @@ func (e *encoder) more(op *Op, last *sendState) {
 	}
 	if op.Tombstone {
 		e.buf[at] |= isTombstone
+	}
+	if op.Held != 0 {
+		e.buf[at] |= wasHeld
+		e.delta(last.held, op.Held)
+		last.held = op.Held
 	}
 }
 
@@ -485,6 +492,10 @@ func (d *decoder) more(op *Op, last *sendState) {
 		op.Key = d.delta(0)
 	}
 	op.Tombstone = bits&isTombstone != 0
+	if bits&wasHeld != 0 {
+		last.held = d.delta(last.held)
+		op.Held = last.held
+	}
 }
 
 func (d *decoder) other(op *Op) {

@@ -36,6 +36,7 @@ func drawOp(t *rapid.T) Op {
 	switch op.Kind {
 	case Send:
 		op.Intended, op.Offset, op.Value = number.Draw(t, "intended"), number.Draw(t, "offset"), value()
+		op.Held = number.Draw(t, "held")
 		op.Partition = small.Draw(t, "partition")
 		op.Attempt = rapid.SampledFrom([]int32{1, 1, 2, 300}).Draw(t, "attempt")
 		if rapid.Bool().Draw(t, "from") {

@@ -284,6 +284,7 @@ func (in *jsonl) send(o *object, op *Op) {
 	if op.Tombstone && op.Size > 0 {
 		o.fail("a tombstone has no value, and yet a size")
 	}
+	op.Held = o.integer("held", math.MinInt64, math.MaxInt64, 0)
 	if op.Offset != Unknown && op.Outcome == Failed {
 		o.fail("it failed, so that it is certainly not in the log, and yet has an offset")
 	}

@@ -26,6 +26,7 @@ type (
 		Group      string            `json:"group,omitempty"`
 		Txn        string            `json:"txn,omitempty"`
 		Intended   *int64            `json:"intended,omitempty"`
+		Held       int64             `json:"held,omitempty"`
 		Call       *int64            `json:"call,omitempty"`
 		Return     *int64            `json:"return,omitempty"`
 		Outcome    string            `json:"outcome,omitempty"`
@@ -145,6 +146,7 @@ func (h *Header) line(op *Op) *jsonOp {
 	switch op.Kind {
 	case Send:
 		l.Intended, l.Offset, l.Value = known(op.Intended), known(op.Offset), h.ValueName(op.Value)
+		l.Held = op.Held
 		if op.Attempt > 1 {
 			l.Attempt = op.Attempt
 		}

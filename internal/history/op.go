@@ -72,6 +72,7 @@ type Op struct {
 	Client  int32 // index in the history's table of clients: one session of one producer or consumer; Unknown for none
 
 	Intended int64 // sends: when the pacer wanted it; Unknown where there was no schedule
+	Held     int64 // sends: until when the client or the cluster held the sender up, where that is later than Intended; 0: did not
 	Call     int64 // when it was invoked
 	Return   int64 // when its outcome was known
 

@@ -116,7 +116,7 @@ func (c *cursor) resolved(op *Op) bool {
 	if op.Return == Unknown {
 		c.order = max(c.order, op.Call)
 		c.open[key] = Op{
-			Kind: Send, Client: op.Client, Intended: op.Intended, Call: op.Call, Txn: op.Txn, Partition: op.Partition,
+			Kind: Send, Client: op.Client, Intended: op.Intended, Held: op.Held, Call: op.Call, Txn: op.Txn, Partition: op.Partition,
 			Offset: Unknown, Value: op.Value, Attempt: op.Attempt, FromPartition: op.FromPartition, FromOffset: op.FromOffset,
 			Generation: Unknown,
 		}

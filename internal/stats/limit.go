@@ -154,7 +154,7 @@ func percent(share float64) string { return fmt.Sprintf("%.0f%%", 100*share) }
 func (c *computation) evidence(m rundir.Meta, w *waits) evidence {
 	e := evidence{
 		planned: m.Load.RatePerS, max: m.Load.Max, acked: c.ackedPerS(), counted: m.Counters[counterSent] > 0,
-		waits: m.Counters[counterWaits], waited: min(1, c.waitedShare(m)), late: c.late(m),
+		waits: m.Counters[counterWaits], waited: min(1, c.waitedShare(m)), late: len(c.f.Lag.Shifts) > 0,
 		external: m.Cluster.Kind == "external", simulated: m.Cluster.Simulated, most: mostInFlight(m),
 	}
 	if broker, n, known := w.busiestBroker(); known && m.Judged.Acks != "0" {

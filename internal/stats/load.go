@@ -95,25 +95,9 @@ func (c *computation) waitedShare(m rundir.Meta) float64 {
 	}
 	waited := float64(m.Counters[counterUs]) * 1000
 	if m.Load.Max {
-		waited += float64(c.lagged)
+		waited += float64(c.f.Lag.sum)
 	}
 	return waited / float64(span) / float64(senders)
-}
-
-// late tells whether the load kept its schedule so badly that it shows in the published response time: its 99th percentile
-// of lag is longer than the interval between records and than a tenth of the 99th percentile of response (before the
-// first fault, where there was one).
-func (c *computation) late(m rundir.Meta) bool {
-	lag, ok := c.f.Lag.Quantile(0.99)
-	if !ok || m.Load.RatePerS == nil {
-		return false
-	}
-	usual := &c.f.Ack.Response
-	if first := c.firstFault(); first != nil && first.Phases[Before].Ack.Response.Count() > 0 {
-		usual = &first.Phases[Before].Ack.Response
-	}
-	response, ok := usual.Quantile(0.99)
-	return lag > period(m) && (!ok || lag > response/10)
 }
 
 func (c *computation) firstFault() *Fault {
@@ -126,20 +110,12 @@ func (c *computation) firstFault() *Fault {
 	return first
 }
 
-// period is the planned time between two records.
-func period(m rundir.Meta) time.Duration {
-	return time.Duration(float64(time.Second) / *m.Load.RatePerS)
-}
-
 func (c *computation) warnings(m rundir.Meta) []string {
 	var w []string
-	waits := m.Counters[counterWaits]
-	switch late := c.late(m); {
-	case late && waits == 0:
-		lag, _ := c.f.Lag.Quantile(0.99)
-		w = append(w, fmt.Sprintf("the load itself was late: 1%% of the sends started %v or more after their time (one is due each %v); "+
-			"response times contain this, service times do not", round(lag), round(period(m))))
-	case waits > 0:
+	if late := c.f.Lag.lateWarning(); late != "" {
+		w = append(w, late)
+	}
+	if waits := m.Counters[counterWaits]; waits > 0 {
 		w = append(w, fmt.Sprintf("the client's buffer was full and held the senders up %d times, %v in all; response times contain this, "+
 			"service times do not", waits, round(time.Duration(m.Counters[counterUs])*time.Microsecond)))
 	}

@@ -96,7 +96,7 @@ func TestSeriesAddsUpToTheRun(t *testing.T) {
 			}{
 				"ack response": {&sum.Ack.Response, &f.Ack.Response}, "ack service": {&sum.Ack.Service, &f.Ack.Service},
 				"end to end response": {&sum.EndToEnd.Response, &f.EndToEnd.Response},
-				"end to end service":  {&sum.EndToEnd.Service, &f.EndToEnd.Service}, "lag": {&sum.Lag, &f.Lag},
+				"end to end service":  {&sum.EndToEnd.Service, &f.EndToEnd.Service}, "lag": {&sum.Lag, &f.Lag.All},
 			} {
 				if pair.of.Count() != pair.whole.Count() {
 					t.Errorf("%s: %d, of the run %d", what, pair.of.Count(), pair.whole.Count())

@@ -21,8 +21,7 @@ type Figures struct {
 	EndToEnd Latency // delivered records: to the first delivery by any poll
 	// Response of the sends that got no acknowledgement, to the moment when that was known.
 	Indeterminate, Failed Histogram
-	// Lag of the load behind its schedule: from the intended start to the call of a send. Empty where there was no schedule.
-	Lag Histogram
+	Lag                   Lag
 
 	Faults     []Fault // as Meta.Faults
 	Polled     bool    // somebody tried to read what was sent
@@ -133,20 +132,23 @@ type computation struct {
 	bytes                   int64 // of acknowledged values
 	firstSent, lastSent     int64 // intended starts
 	lastCall                int64 // of a send
+	firstHurt               int64 // injection of the first fault, never
 	lastAcked, lastDelivery int64
-	lagged                  int64 // ns, all lags together
-	many                    bool  // faults: see FewFaults
-	firstAt, lastAt         int   // of them
+	many                    bool // faults: see FewFaults
+	firstAt, lastAt         int  // of them
 	series                  *series
 	later                   later
 }
 
 func newComputation(h history.Header, m rundir.Meta, outages []Outage) *computation {
-	c := &computation{processors: processors(h, m), firstSent: never}
+	c := &computation{processors: processors(h, m), firstSent: never, firstHurt: never}
 	c.f.Measured = measured(m)
 	c.f.Faults = make([]Fault, len(m.Faults))
 	for i, f := range m.Faults {
 		c.f.Faults[i] = Fault{Outage: outages[i], During: during(f, outages[i])}
+	}
+	if first := c.firstFault(); first != nil {
+		c.firstHurt = first.During.From
 	}
 	c.thin()
 	if hasReaders(m) {
@@ -249,10 +251,7 @@ func (c *computation) addSend(op *history.Op) {
 	c.firstSent, c.lastSent = min(c.firstSent, intended), max(c.lastSent, intended)
 	c.lastCall = max(c.lastCall, op.Call)
 	c.later.sent(intended)
-	if op.Intended >= 0 {
-		c.f.Lag.Add(op.Call - op.Intended)
-		c.lagged += op.Call - op.Intended
-	}
+	c.f.Lag.add(op, intended < c.firstHurt)
 	switch op.Outcome {
 	case history.OK:
 		c.acked++
@@ -316,6 +315,7 @@ func (c *computation) figures(m rundir.Meta, samples []rundir.Sample) Figures {
 	if f.Measured.To == never {
 		f.Measured.To = max(c.lastSent, f.Measured.From)
 	}
+	c.finishLag(m)
 	f.Series = c.series.finish()
 	g := newGrid(f.Series)
 	f.Resources = resources(samples, f.Measured, g)
@@ -324,7 +324,7 @@ func (c *computation) figures(m rundir.Meta, samples []rundir.Sample) Figures {
 	f.Series.Sampled = g.finish()
 	f.Throughput = c.throughput(m)
 	f.Throughput.LimitedBy, f.Throughput.Evidence = c.evidence(m, waits).answer()
-	f.Late = c.late(m)
+	f.Late = len(c.f.Lag.Shifts) > 0
 	f.Growth = c.later.growth(f.Polled)
 	f.Warnings = c.warnings(m)
 	return *f

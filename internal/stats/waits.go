@@ -184,7 +184,7 @@ func (c *computation) stages(w *waits) []Stage {
 		return nil
 	}
 	stages := []Stage{
-		ofHistogram(StageSchedule, &c.f.Lag), ofSpreads(StageRoom, w.room), ofSpreads(StageQueue, w.queue),
+		ofHistogram(StageSchedule, &c.f.Lag.All), ofSpreads(StageRoom, w.room), ofSpreads(StageQueue, w.queue),
 		ofSpreads(StageOutgoing, w.outgoing), ofSpreads(StageRoundTrip, w.roundTrip),
 	}
 	service := ofHistogram(StageService, &c.f.Ack.Service)

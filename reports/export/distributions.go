@@ -40,7 +40,7 @@ func distributions(f *stats.Figures) []distribution {
 		{of: "ack", since: "service", counts: &f.Ack.Service, step: func(p *stats.Point) *stats.Interval { return &p.Ack.Service }},
 		{of: "end_to_end", since: "response", counts: &f.EndToEnd.Response, step: func(p *stats.Point) *stats.Interval { return &p.EndToEnd.Response }},
 		{of: "end_to_end", since: "service", counts: &f.EndToEnd.Service, step: func(p *stats.Point) *stats.Interval { return &p.EndToEnd.Service }},
-		{of: "lag", counts: &f.Lag, step: func(p *stats.Point) *stats.Interval { return &p.Lag }},
+		{of: "lag", counts: &f.Lag.All, step: func(p *stats.Point) *stats.Interval { return &p.Lag }},
 		{of: "failed", since: "response", counts: &f.Failed},
 		{of: "indeterminate", since: "response", counts: &f.Indeterminate},
 	}

@@ -47,6 +47,7 @@ type producer struct {
 	telling sync.Mutex  // held while the sink is called
 	silent  bool        // Close has returned without the library's end: the sink is called no more
 
+	waits    atomic.Uint64 // Sends that had to wait for room
 	waiting  atomic.Int32
 	freed    chan struct{} // reports have been read while somebody waits for room
 	flushing atomic.Int32
@@ -99,6 +100,8 @@ func (p *producer) EffectiveSettings() map[string]string { return maps.Clone(p.e
 
 func (p *producer) Counters() map[string]uint64 { return p.count.All() }
 
+func (p *producer) BufferWaits() uint64 { return p.waits.Load() }
+
 // Send may be called from several goroutines, as long as no slot is in flight twice.
 func (p *producer) Send(r *client.Record, slot client.Slot) error {
 	m := kafka.Message{
@@ -143,6 +146,7 @@ func (p *producer) produceWhenRoom(m *kafka.Message) error {
 	}
 	start := time.Now()
 	p.waiting.Add(1)
+	p.waits.Add(1)
 	p.count.Add("buffer_waits", 1)
 	defer func() {
 		p.waiting.Add(-1)

@@ -17,6 +17,7 @@ type buffer struct {
 	waited   *count.Spread // µs
 
 	used    atomic.Int64
+	waits   atomic.Uint64 // who had to wait
 	waiting atomic.Int32
 	room    chan struct{}
 }
@@ -39,6 +40,7 @@ func (b *buffer) take(n int64) error {
 	}
 	start := time.Now()
 	b.waiting.Add(1)
+	b.waits.Add(1)
 	b.count.Add("buffer_waits", 1)
 	defer func() {
 		b.waiting.Add(-1)

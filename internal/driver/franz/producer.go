@@ -98,6 +98,8 @@ func (p *producer) Observed() []client.Interval {
 	return p.watch.observed(time.Now(), p.open.Load(), p.buffer.used.Load())
 }
 
+func (p *producer) BufferWaits() uint64 { return p.buffer.waits.Load() }
+
 // recordOverhead bounds what a batch's head and a record's lengths add to key and value.
 const recordOverhead = 61 + 21
 
