@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/kbench/kbench/internal/cluster"
 	"github.com/kbench/kbench/internal/rundir"
 	"github.com/kbench/kbench/internal/usage"
+	"golang.org/x/sys/unix"
 )
 
 // sampleEvery is how often processes and machine are looked at, and the partitions' replicas asked for.
@@ -31,7 +33,8 @@ type monitor struct {
 
 	mu       sync.Mutex
 	windows  []rundir.ClientWindow // told since the last sample
-	replicas *rundir.Replicas      // likewise
+	replicas *rundir.Replicas      // as the cluster told last
+	asked    time.Time             // when that was
 	threads  map[int]*usage.Threads
 	failed   error // of the file
 }
@@ -98,7 +101,7 @@ func (m *monitor) ask(ctx context.Context) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.replicas = &sum
+	m.replicas, m.asked = &sum, time.Now()
 }
 
 func count(r *rundir.Replicas, partitions []client.PartitionState) {
@@ -115,7 +118,9 @@ func count(r *rundir.Replicas, partitions []client.PartitionState) {
 
 // sample looks at everything once and writes it down.
 func (m *monitor) sample() {
-	start := time.Now()
+	runtime.LockOSThread() // so that the thread's processor time is what this took
+	defer runtime.UnlockOSThread()
+	start := threadTime()
 	s := rundir.Sample{At: m.clock.Now(), Machine: m.lookAtMachine()}
 	processes := m.processes()
 	for _, p := range processes {
@@ -126,12 +131,23 @@ func (m *monitor) sample() {
 	m.forget(processes)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s.Replicas, m.replicas = m.replicas, nil
+	if time.Since(m.asked) < sampleEvery+sampleEvery/2 {
+		s.Replicas = m.replicas
+	}
 	s.Clients, m.windows = m.windows, nil
-	s.TookUs = time.Since(start).Microseconds()
+	s.TookUs = (threadTime() - start).Microseconds()
 	if m.failed == nil {
 		m.failed = m.file.Add(s)
 	}
+}
+
+// threadTime is the processor time that this thread has had.
+func threadTime() time.Duration {
+	var used unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_THREAD, &used) != nil {
+		return 0
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 // processes of kbench, and those of the cluster's nodes where kbench started them.

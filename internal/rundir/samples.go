@@ -23,7 +23,7 @@ const samplesVersion = 1
 // that two samples tell what was used between them. What cannot be known is nil or left out.
 type Sample struct {
 	At        int64          `json:"at_ns"`   // on the run's clock
-	TookUs    int64          `json:"took_us"` // that it took to look
+	TookUs    int64          `json:"took_us"` // of one processor's time that it took to look
 	Machine   *MachineUse    `json:"machine,omitempty"`
 	Processes []ProcessUse   `json:"processes,omitempty"`
 	Replicas  *Replicas      `json:"replicas,omitempty"`

@@ -25,6 +25,7 @@ const (
 	alwaysBusy  = 0.90 // share of the time from which a thread that runs or is ready to counts as busy all the time
 	usualMost   = 5    // requests in flight: what more are allowed than Kafka's default says nothing about who waits
 	spent       = 0.95 // share of the machine's processors from which there are none to spare
+	othersShare = 0.25 // share that is other processes' from which the load was limited by neither of the two
 )
 
 // evidence is what bears on the question. What is not known is nil.
@@ -46,6 +47,7 @@ type evidence struct {
 
 	machine         *Machine
 	kbench, brokers *float64 // cores
+	controllers     float64  // likewise
 	client          *Process // its processes
 	busiestBroker   *Process
 }
@@ -62,7 +64,23 @@ func (e evidence) answer() (LimitedBy, []string) {
 		return "", []string{"what the senders waited for was not counted"}
 	}
 	by, why := e.whoWaits()
-	return by, append(append([]string{e.senders()}, why), e.processors()...)
+	seen := append([]string{e.senders(), why}, e.processors()...)
+	if others, short := e.others(); by != "" && short {
+		by = ""
+		seen = append(seen, fmt.Sprintf("other processes took %.1f processors, and none was left: what they took was missing here", others))
+	}
+	return by, seen
+}
+
+// others is how many processors were used by what is neither kbench nor its cluster, and whether that was much while none
+// was left. It is known only where both are on this machine.
+func (e evidence) others() (used float64, short bool) {
+	m := e.machine
+	if m == nil || m.CPU.Mean == nil || m.CPUs == nil || e.kbench == nil || e.brokers == nil {
+		return 0, false
+	}
+	used = *m.CPU.Mean - *e.kbench - *e.brokers - e.controllers
+	return used, *m.CPU.Mean >= spent**m.CPUs && used >= othersShare**m.CPUs
 }
 
 // whoWaits tells by the queues, and by the processors where they leave it open. It needs both where they could mislead.
@@ -176,6 +194,10 @@ func (c *computation) evidence(m rundir.Meta, w *waits) evidence {
 			e.kbench = p.CPU.Mean
 			if !e.simulated {
 				e.client = p
+			}
+		case rundir.OfController:
+			if p.CPU.Mean != nil {
+				e.controllers += *p.CPU.Mean
 			}
 		case rundir.OfBroker:
 			e.brokers = added(e.brokers, p.CPU.Mean)

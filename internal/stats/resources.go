@@ -13,7 +13,7 @@ type Resources struct {
 	Machine   Machine
 	Processes []Process // kbench, which is all its processes together; brokers; controllers; kbench's workers
 	Replicas  Replicas
-	Sampling  *float64 // share of one processor that the looking took, of the time that it took
+	Sampling  *float64 // share of one processor's time that the looking took
 }
 
 // Machine is all of it, or the container that kbench runs in. Cores are processors' worth of time.

@@ -319,7 +319,7 @@ func (c *computation) figures(m rundir.Meta, samples []rundir.Sample) Figures {
 	f.Series = c.series.finish()
 	g := newGrid(f.Series)
 	f.Resources = resources(samples, f.Measured, g)
-	waits := clientWaits(samples, f.Measured, g)
+	waits := clientWaits(samples, f.Measured, max(f.Measured.To, m.Clock.LoadEnd), g)
 	f.Stages = c.stages(waits)
 	f.Series.Sampled = g.finish()
 	f.Throughput = c.throughput(m)

@@ -48,7 +48,9 @@ type inStep struct {
 	span                                                                 int64 // of the windows, each producer's counted
 }
 
-func clientWaits(samples []rundir.Sample, within Window, g *grid) *waits {
+// clientWaits takes what the libraries told within a window, for the stages until the load had ended: records that were
+// intended in the measured part have their answers until then.
+func clientWaits(samples []rundir.Sample, within Window, ended int64, g *grid) *waits {
 	w := &waits{inFlight: map[int32]*meter{}, producers: map[string]bool{}}
 	steps := map[int]*inStep{}
 	queued := map[int]map[string][2]*int64{}
@@ -56,7 +58,7 @@ func clientWaits(samples []rundir.Sample, within Window, g *grid) *waits {
 		for i := range s.Clients {
 			c := &s.Clients[i]
 			middle := c.From + (c.To-c.From)/2
-			if within.Has(middle) {
+			if within.From <= middle && middle <= ended {
 				w.add(c, within)
 			}
 			step, ok := g.at(middle)
@@ -83,7 +85,7 @@ func clientWaits(samples []rundir.Sample, within Window, g *grid) *waits {
 	return w
 }
 
-// add counts a window of the measured part.
+// add counts a window. What limited the load is told by those within the measured part.
 func (w *waits) add(c *rundir.ClientWindow, within Window) {
 	w.told = true
 	w.producers[c.Client] = true
@@ -94,7 +96,7 @@ func (w *waits) add(c *rundir.ClientWindow, within Window) {
 		w.queue.add(b.Queue)
 		w.outgoing.add(byRecords(b.Outgoing, b.Queue))
 		w.roundTrip.add(byRecords(b.RoundTrip, b.Queue))
-		if b.Throttle != nil {
+		if b.Throttle != nil && within.Has(c.From) {
 			w.throttledMs += b.Throttle.Sum / 1000
 		}
 		if b.RoundTrip != nil {

@@ -99,7 +99,7 @@ func TestRequestsInFlightAddUpOverProducers(t *testing.T) {
 	busy := rundir.BrokerWindow{Broker: 1, RoundTrip: even(1e6, 3)}
 	f := figuresWith(t, told(1000, windowOf(0, 1000, "p0", busy), windowOf(0, 1000, "p1", busy)))
 	wantValues(t, "in flight", columnOf(t, f.Series, "producers", "in_flight"), 6, math.NaN(), math.NaN(), math.NaN())
-	w := clientWaits([]rundir.Sample{told(1000, windowOf(0, 1000, "p0", busy), windowOf(0, 1000, "p1", busy))}, Window{0, 4000 * ms}, newGrid(Series{Step: time.Second, Points: make([]Point, 4)}))
+	w := clientWaits([]rundir.Sample{told(1000, windowOf(0, 1000, "p0", busy), windowOf(0, 1000, "p1", busy))}, Window{0, 4000 * ms}, 4000*ms, newGrid(Series{Step: time.Second, Points: make([]Point, 4)}))
 	if broker, n, known := w.busiestBroker(); !known || broker != 1 || math.Abs(n-3) > 1e-9 {
 		t.Errorf("broker %d with %v for each producer, want broker 1 with 3", broker, n)
 	}
