@@ -23,8 +23,8 @@ type finalReader struct {
 
 func (r *run) openFinal() (*finalReader, error) {
 	header := r.header
-	header.Self = history.Client{Name: "final", Session: 1}
-	path := filepath.Join(r.Dir, rundir.HistoryDir, logName("final", 1))
+	header.Self = history.Client{Name: rundir.FinalReader, Session: 1}
+	path := filepath.Join(r.Dir, rundir.HistoryDir, logName(rundir.FinalReader, 1))
 	log, err := history.Create(path, header)
 	if err != nil {
 		return nil, &ClusterError{fmt.Errorf("history of the final read: %w", err)}

@@ -145,7 +145,7 @@ func (r *run) compare(dir string, h *history.History) {
 }
 
 // finalReader is the name of the session that reads for the judge.
-const finalReader = "final"
+const finalReader = rundir.FinalReader
 
 // blame notes what is wrong with a log, and whose it is. A run that was cut off does not list its workers: then the log
 // may be anybody's but the final reader's, which goes by its name.

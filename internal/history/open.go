@@ -77,6 +77,15 @@ func Open(dir string) (*History, error) {
 	return h, nil
 }
 
+// Only is the history as it stands in the logs of some of its clients. What their logs tell nothing of need not be read.
+func (h *History) Only(of func(Client) bool) *History {
+	some := *h
+	some.sources = slices.DeleteFunc(slices.Clone(h.sources), func(s source) bool {
+		return s.client >= 0 && !of(h.Header.Clients[s.client])
+	})
+	return &some
+}
+
 func fileSource(path string) source {
 	return source{name: path, open: func() (io.ReaderAt, int64, func() error, error) {
 		f, err := os.Open(path)

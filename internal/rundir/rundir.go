@@ -14,6 +14,9 @@ const (
 	// SamplesFile, in samples.go: what processes used and clients waited for while the run went on
 )
 
+// FinalReader is the client that reads everything anew at the end.
+const FinalReader = "final"
+
 // Stage is how far a run came.
 type Stage string
 

@@ -82,7 +82,7 @@ func flatOutWith(t *testing.T, inFlight string, samples ...rundir.Sample) Throug
 	m.Counters = map[string]uint64{counterSent: 400, counterWaits: 300, counterUs: 3_500_000}
 	m.Workers = []rundir.Worker{{Name: "p0", Session: 1, Role: "producer"}}
 	m.Client.Effective = map[string]string{"max.in.flight.requests.per.connection": inFlight}
-	f, err := take(o, header("orders/0"), m, samples)
+	f, err := take(whole{o, o}, header("orders/0"), m, samples)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,7 +45,7 @@ func figuresWith(t *testing.T, samples ...rundir.Sample) Figures {
 	for n := range 40 {
 		o = append(o, send(n, 0, float64(n*100), float64(n*100), float64(n*100+1), 1))
 	}
-	f, err := take(o, header("orders/0"), measuring(0, 4000), samples, OverTime)
+	f, err := take(whole{o, o}, header("orders/0"), measuring(0, 4000), samples, OverTime)
 	if err != nil {
 		t.Fatal(err)
 	}

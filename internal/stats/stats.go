@@ -73,12 +73,15 @@ func OverTime(c *computation) { c.series = newSeries(c.f.Measured) }
 // Compute takes the figures of a history: in one streaming pass, and one before it where faults were injected, since the
 // end of a fault's phase is known only once its recovery is.
 func Compute(src Source, h history.Header, m rundir.Meta, options ...Option) (Figures, error) {
-	return take(src, h, m, nil, options...)
+	return take(whole{src, src}, h, m, nil, options...)
 }
 
+// whole is what the passes read: one is about sends alone, the other about sends and polls.
+type whole struct{ sends, load Source }
+
 // take has figures of the samples too, which lie beside the history.
-func take(src Source, h history.Header, m rundir.Meta, samples []rundir.Sample, options ...Option) (Figures, error) {
-	outages, err := findOutages(src, h, m)
+func take(src whole, h history.Header, m rundir.Meta, samples []rundir.Sample, options ...Option) (Figures, error) {
+	outages, err := findOutages(src.sends, h, m)
 	if err != nil {
 		return Figures{}, fmt.Errorf("outages: %w", err)
 	}
@@ -86,7 +89,7 @@ func take(src Source, h history.Header, m rundir.Meta, samples []rundir.Sample, 
 	for _, o := range options {
 		o(c)
 	}
-	if err := src.Each(c.add); err != nil {
+	if err := src.load.Each(c.add); err != nil {
 		return Figures{}, fmt.Errorf("figures: %w", err)
 	}
 	return c.figures(m, samples), nil
