@@ -89,6 +89,17 @@ func (c *crew) find(role string, n int) (*member, error) {
 	return found[n], nil
 }
 
+// group that a reader is in, "" for none.
+func (m *member) group() string {
+	switch {
+	case m.spec.Consumer != nil:
+		return m.spec.Consumer.Group
+	case m.spec.Processor != nil:
+		return m.spec.Processor.Group
+	}
+	return ""
+}
+
 // logName is where a session's history lies.
 func logName(name string, session int) string { return fmt.Sprintf("%s.%d.log", name, session) }
 
@@ -183,7 +194,7 @@ func (c *crew) listen(m *member, handle worker.Handle, ready, over chan struct{}
 		delete(m.answers, id)
 	}
 	row := rundir.Worker{
-		Name: m.spec.Header.Self.Name, Session: m.session, Role: m.role, Process: m.child,
+		Name: m.spec.Header.Self.Name, Session: m.session, Role: m.role, Group: m.group(), Process: m.child,
 		Killed: m.killed, Error: m.failure, Counters: m.counters,
 	}
 	follow := m.supervised && !m.leaving && !row.Killed && row.Error != ""
@@ -536,13 +547,16 @@ func (c *crew) running(role string) []*member {
 	return out
 }
 
-// staffed tells whether somebody of the role runs, or will again.
-func (c *crew) staffed(role string) bool {
-	return len(c.running(role)) > 0 || slices.ContainsFunc(c.of(role), func(m *member) bool {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		return m.supervised && !m.killed && !m.leaving && m.handle != nil
-	})
+// staffed tells whether somebody of the role and group runs, or will again.
+func (c *crew) staffed(role, group string) bool {
+	return slices.ContainsFunc(c.of(role), func(m *member) bool { return m.group() == group && (m.alive() || m.returns()) })
+}
+
+// returns tells whether a supervisor starts the member's next session.
+func (m *member) returns() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.supervised && !m.killed && !m.leaving && m.handle != nil
 }
 
 func each(members []*member, do func(int, *member) error) error {

@@ -79,13 +79,18 @@ func judged(s *scenarios.Scenario, driver string) rundir.Judged {
 		Idempotent:   idempotent(s.Client),
 		Transactions: s.Load.Txn.Size > 0 || s.Processor != nil && s.Processor.Transactional != "",
 	}
-	if c := s.Consumer; c != nil {
-		j.Processed, j.Group, j.Commit = c.Commit != scenarios.CommitNone, c.Group, string(c.Commit)
-		j.Isolation = c.Settings["isolation.level"]
+	for _, c := range s.Consumers {
+		j.Groups = append(j.Groups, rundir.Group{
+			Name: c.Group, Commit: string(c.Commit), Processed: c.Commit != scenarios.CommitNone, Isolation: c.Settings["isolation.level"],
+		})
+	}
+	if len(j.Groups) > 0 {
+		first := j.Groups[0]
+		j.Processed, j.Group, j.Commit, j.Isolation = first.Processed, first.Name, first.Commit, first.Isolation
 	}
 	if p := s.Processor; p != nil {
 		j.InputTopic, j.OutputTopic, j.Processors = p.From, p.To, p.Group
-		if s.Consumer == nil {
+		if len(s.Consumers) == 0 {
 			j.Isolation = cmp.Or(p.Consumer["isolation.level"], "read_committed")
 		}
 	}
@@ -291,11 +296,14 @@ func (r *run) hire(ctx context.Context, starter *proc.Starter) {
 		spec.Producer = r.producerSpec(i)
 		r.crew.add(roleProducer, i, s.Producers.Process, spec).supervised = s.Producers.Restart
 	}
-	if c := s.Consumer; c != nil {
-		for i := range c.Instances {
-			spec := r.session(roleConsumer, "c", i, c.Process)
-			spec.Consumer = r.consumerSpec(c, i)
-			r.crew.add(roleConsumer, i, c.Process, spec).supervised = c.Restart
+	n := 0
+	for i := range s.Consumers {
+		c := &s.Consumers[i]
+		for range c.Instances {
+			spec := r.session(roleConsumer, "c", n, c.Process)
+			spec.Consumer = r.consumerSpec(c, n)
+			r.crew.add(roleConsumer, n, c.Process, spec).supervised = c.Restart
+			n++
 		}
 	}
 	if p := s.Processor; p != nil {
@@ -453,8 +461,12 @@ func (r *run) transactional(id string) string { return r.physical(id) }
 // environment is what faults see of the run.
 func (r *run) environment() faults.Env {
 	groups := map[string]string{}
-	if c := r.s.Consumer; c != nil {
-		groups[roleConsumer] = c.Group
+	if len(r.s.Consumers) == 1 {
+		groups[roleConsumer] = r.s.Consumers[0].Group
+	} else {
+		for _, m := range r.crew.of(roleConsumer) {
+			groups[fmt.Sprintf("%s %d", roleConsumer, m.n)] = m.spec.Consumer.Group
+		}
 	}
 	if p := r.s.Processor; p != nil {
 		groups[roleProcessor] = p.Group
@@ -517,7 +529,7 @@ func (r *run) startsAtOnce(m *member) bool {
 // the measurement.
 func (r *run) awaitGroups(ctx context.Context) error {
 	want := map[string]int{}
-	if c := r.s.Consumer; c != nil {
+	for _, c := range r.s.Consumers {
 		want[c.Group] = c.Instances
 	}
 	if p := r.s.Processor; p != nil && p.Assignment != "manual" {

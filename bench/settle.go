@@ -7,10 +7,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/kbench/kbench/internal/client"
 	"github.com/kbench/kbench/internal/rundir"
+	"github.com/kbench/kbench/scenarios"
 )
 
 // settle brings a run that has been loaded to its end: the cluster whole again, every topic read to its recorded end by
@@ -32,17 +34,22 @@ func (r *run) settle(ctx context.Context) error {
 	}
 	inputs, outputs := r.split()
 	err = r.readAll(ctx, final, inputs)
-	drained := true // all of those that were to arrive did
+	drained, arrived := true, make([]bool, len(r.s.Consumers)) // all of those that were to arrive did, and each group
 	if err == nil && len(outputs) > 0 {
 		drained = r.drainProcessors(ctx, final)
 		err = errors.Join(r.tellPositions(ctx, final), r.readAll(ctx, final, outputs))
 	}
 	if err == nil {
-		drained = r.drainConsumers(ctx, final) && drained
+		arrived = r.drainConsumers(ctx, final)
+		drained = drained && !slices.Contains(arrived, false)
 	}
 	r.change(func(m *rundir.Meta) {
 		m.FinalRead.Done, m.FinalRead.Passes = err == nil, r.passes()
 		m.Judged.Drained = err == nil && drained
+		m.Judged.Groups = slices.Clone(m.Judged.Groups)
+		for i := range m.Judged.Groups {
+			m.Judged.Groups[i].Drained = err == nil && arrived[i]
+		}
 	})
 	err = errors.Join(err, final.writeFaults(r.faultsSoFar()), final.close())
 	if ctx.Err() != nil {
@@ -120,26 +127,34 @@ func (r *run) tellPositions(ctx context.Context, final *finalReader) error {
 	return final.writePositions(p.Group, positions)
 }
 
-// drainConsumers waits until the group has handled, and where it commits, committed, the last record of each partition.
-func (r *run) drainConsumers(ctx context.Context, final *finalReader) bool {
-	c := r.s.Consumer
-	if c == nil {
-		return true
+// drainConsumers waits until each group has handled, and where it commits, committed, the last record of each partition, and tells
+// which of them did.
+func (r *run) drainConsumers(ctx context.Context, final *finalReader) []bool {
+	arrived := make([]bool, len(r.s.Consumers))
+	var draining sync.WaitGroup
+	for i, c := range r.s.Consumers {
+		draining.Go(func() {
+			arrived[i] = r.drain(ctx, "consumers", c.Group, roleConsumer, func() (bool, string) { return r.consumedTo(ctx, c, final.last) })
+		})
 	}
-	return r.drain(ctx, "consumers", c.Group, roleConsumer, func() (bool, string) {
-		for _, t := range r.consumed() {
-			if ok, why := r.handledTo(t, final.last); !ok {
-				return false, why
-			}
-			if string(c.Commit) == commitNone {
-				continue
-			}
-			if ok, why := r.committedTo(ctx, c.Group, t.Name, final.last); !ok {
-				return false, why
-			}
+	draining.Wait()
+	return arrived
+}
+
+// consumedTo tells whether a group is done with everything that the final read saw.
+func (r *run) consumedTo(ctx context.Context, c scenarios.Consumer, last map[int32]int64) (bool, string) {
+	for _, t := range r.consumed() {
+		if ok, why := r.handledTo(c.Group, t, last); !ok {
+			return false, why
 		}
-		return true, ""
-	})
+		if string(c.Commit) == commitNone {
+			continue
+		}
+		if ok, why := r.committedTo(ctx, c.Group, t.Name, last); !ok {
+			return false, why
+		}
+	}
+	return true, ""
 }
 
 // consumed are the topics that the consumers read: where there is a processor, what it writes.
@@ -161,7 +176,7 @@ func (r *run) drain(ctx context.Context, who, group, role string, arrived func()
 		if ok {
 			return true
 		}
-		if !r.crew.staffed(role) {
+		if !r.crew.staffed(role, group) {
 			r.warn("the %s of group %s are all dead: %s", who, group, missing)
 			return false
 		}
@@ -201,8 +216,8 @@ func (r *run) committedTo(ctx context.Context, group, topic string, last map[int
 	return true, ""
 }
 
-// handledTo tells whether some member has handled the last record of each partition.
-func (r *run) handledTo(t topicRef, last map[int32]int64) (bool, string) {
+// handledTo tells whether some member of a group has handled the last record of each partition.
+func (r *run) handledTo(group string, t topicRef, last map[int32]int64) (bool, string) {
 	for p := range int32(t.Partitions) {
 		end, any := last[t.First+p]
 		if !any {
@@ -210,6 +225,9 @@ func (r *run) handledTo(t topicRef, last map[int32]int64) (bool, string) {
 		}
 		at := uint64(0)
 		for _, m := range r.crew.of(roleConsumer) {
+			if m.group() != group {
+				continue
+			}
 			at = max(at, m.position(t.First+p))
 		}
 		if at < uint64(end)+1 {

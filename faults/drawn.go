@@ -99,8 +99,10 @@ func (r *runner) brokenAs(role string) string {
 	if role == "" {
 		return r.unsettled()
 	}
-	if g := r.env.Groups[role]; g != "" && r.seen.groups[g].state != "Stable" {
-		return fmt.Sprintf("group %s is %s", g, r.seen.groups[g].state)
+	for _, g := range r.env.groupsOf(role) {
+		if r.seen.groups[g].state != "Stable" {
+			return fmt.Sprintf("group %s is %s", g, r.seen.groups[g].state)
+		}
 	}
 	return ""
 }

@@ -3,6 +3,9 @@ package faults
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/kbench/kbench/internal/client"
 	"github.com/kbench/kbench/internal/cluster"
@@ -18,7 +21,7 @@ type Env struct {
 	Load    Load
 
 	Topics []string          // logical names of the run's topics, which are watched for evidence; those that faults name are too
-	Groups map[string]string // logical group of a role's workers, where they are members of one
+	Groups map[string]string // logical group of a role's workers ("consumer") or of one of them ("consumer 3"), where they are in one
 
 	Physical      func(topic string) string
 	Group         func(group string) string
@@ -35,6 +38,26 @@ type Env struct {
 	Note func(format string, args ...any)  // progress, one line
 	Fail func(fault string, problem error) // a problem that makes the run inconclusive
 	Save func(undo []Undo) error           // writes the journal of what is not healed yet, before each change; see SaveJournal
+}
+
+// groupOf is a worker's group, "" for none.
+func (e Env) groupOf(role string, n int32) string {
+	if own := e.Groups[fmt.Sprintf("%s %d", role, n)]; own != "" {
+		return own
+	}
+	return e.Groups[role]
+}
+
+// groupsOf are the groups of a role's workers.
+func (e Env) groupsOf(role string) []string {
+	var groups []string
+	for who, group := range e.Groups {
+		if (who == role || strings.HasPrefix(who, role+" ")) && !slices.Contains(groups, group) {
+			groups = append(groups, group)
+		}
+	}
+	slices.Sort(groups)
+	return groups
 }
 
 // Load is what a run's producers and consumers tell and can be told.

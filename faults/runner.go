@@ -248,7 +248,7 @@ func (r *runner) succeed(in *Injection) {
 
 // shares tells whether a victim of another fault is one of this, or of the same group.
 func (in *Injection) shares(v victim) bool {
-	return slices.Contains(in.victims, v) || v.role != "" && in.Groups[v.role] != "" && in.inGroup(in.Groups[v.role])
+	return slices.Contains(in.victims, v) || v.role != "" && in.groupOf(v.role, v.n) != "" && in.inGroup(in.groupOf(v.role, v.n))
 }
 
 // records of every fault that was injected, or could not be.
@@ -369,8 +369,10 @@ func subjectsOf(env Env, targets []scenarios.Target) subjects {
 		case scenarios.TransactionCoordinator, scenarios.TransactionalID:
 			s.coordinators = append(s.coordinators, coordinated{client.TransactionCoordinator, t.Name})
 		case scenarios.ConsumerWorker, scenarios.ProcessorWorker:
-			if g := env.Groups[t.Kind]; g != "" && !slices.Contains(s.groups, g) {
-				s.groups = append(s.groups, g)
+			for _, g := range env.groupsOf(t.Kind) {
+				if !slices.Contains(s.groups, g) {
+					s.groups = append(s.groups, g)
+				}
 			}
 		}
 	}

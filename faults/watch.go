@@ -245,7 +245,7 @@ func (in *Injection) hasNode(ids []int32) bool {
 }
 
 func (in *Injection) inGroup(group string) bool {
-	return slices.ContainsFunc(in.victims, func(v victim) bool { return v.role != "" && in.Groups[v.role] == group })
+	return slices.ContainsFunc(in.victims, func(v victim) bool { return v.role != "" && in.groupOf(v.role, v.n) == group })
 }
 
 // fenced notes workers among the victims that a newer session has shut out since.

@@ -32,7 +32,7 @@ func (c *checker) contradictions() {
 	c.recordFits()
 	c.producersFit()
 	c.transactionsFit()
-	c.consumerFits()
+	c.consumersFit()
 	c.processorFits()
 	c.faultTimes()
 	c.seriesFit()
@@ -228,16 +228,6 @@ func (c *checker) transactionsFit() {
 		c.say(path, "add load: {transactions: {size: 10}}, or leave it out", "the load is not sent in transactions")
 	case s.Producers.Count > 1 && !strings.Contains(id, "{instance}"):
 		c.say(path, "write '"+id+"-{instance}'", "%d producers with one transactional id fence each other", s.Producers.Count)
-	}
-}
-
-func (c *checker) consumerFits() {
-	if c.s.Consumer == nil {
-		return
-	}
-	c.sessionFits("consumer", c.s.Consumer.Settings)
-	if c.s.Processor != nil && c.s.Processor.Group == c.s.Consumer.Group {
-		c.say("consumer.group", "give one of them another group", "consumer and processor share the group %s, and so each other's records", c.s.Consumer.Group)
 	}
 }
 

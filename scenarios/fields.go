@@ -50,7 +50,7 @@ func (d *decoder) scenario(n *node) Scenario {
 		"load":       d.load(&s.Load),
 		"producers":  d.producers(&s.Producers),
 		"client":     d.settings(ofProducers, &s.Client),
-		"consumer":   d.consumer(&s.Consumer),
+		"consumer":   d.consumers(&s.Consumers),
 		"processor":  d.processor(&s.Processor),
 		"faults":     d.faults(&s.Faults),
 		"steps":      d.steps(&s.Steps),
@@ -87,6 +87,7 @@ func (d *decoder) complete(s *Scenario) {
 	}
 	d.output(s)
 	d.product(s)
+	d.nameConsumers(s)
 	s.nameTargets()
 	s.isolate()
 	if len(s.Clusters) == 0 {
@@ -349,25 +350,6 @@ func reservedSetting(of scope, name string, processor bool) string {
 		return "it ties the nodes together; leave it out"
 	}
 	return ""
-}
-
-func (d *decoder) consumer(to **Consumer) reader {
-	return func(n *node, path string) {
-		c := Consumer{Instances: 1, Commit: CommitAfter}
-		d.object(n, path, fields{
-			"group":     d.named(&c.Group, "a group's name", groupName),
-			"instances": d.integer(&c.Instances, 1),
-			"commit":    choice(d, &c.Commit, CommitAfter, CommitBefore, CommitAuto, CommitNone),
-			"handling":  d.duration(&c.Handling),
-			"batch":     d.integer(&c.Batch, 1),
-			"restart":   d.restart(&c.Restart),
-		}, d.setting(ofConsumers, &c.Settings))
-		if c.Group == "" && !d.broken(path+".group") && n.shape == aMapping {
-			d.complain(n.place, path, "such as group: readers", "a consumer needs a group")
-		}
-		c.Settings = withDefault(c.Settings, "auto.offset.reset", "earliest")
-		*to = &c
-	}
 }
 
 // withDefault sets what kbench decides differently from Kafka: a group begins with what was sent before it was there.

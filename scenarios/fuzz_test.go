@@ -33,6 +33,9 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add(contractsExample)
 	f.Add(everything)
+	for _, text := range everyLoad {
+		f.Add(text)
+	}
 	f.Fuzz(func(t *testing.T, src string) {
 		s, err := Parse("fuzz.yaml", []byte(src))
 		if err != nil {

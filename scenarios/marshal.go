@@ -30,8 +30,12 @@ func Marshal(s Scenario) []byte {
 	m.add("load", s.Load.yaml(len(s.Steps) > 0))
 	m.add("producers", s.Producers.yaml())
 	m.settings("client", s.Client)
-	if s.Consumer != nil {
-		m.add("consumer", s.Consumer.yaml())
+	switch len(s.Consumers) {
+	case 0:
+	case 1:
+		m.add("consumer", s.Consumers[0].yaml())
+	default:
+		m.add("consumer", each(s.Consumers, Consumer.yaml))
 	}
 	if s.Processor != nil {
 		m.add("processor", s.Processor.yaml())

@@ -19,8 +19,8 @@ func (s *Scenario) topic(name string) *Topic {
 // groups that the scenario names.
 func (s *Scenario) groups() []string {
 	var names []string
-	if s.Consumer != nil {
-		names = append(names, s.Consumer.Group)
+	for _, c := range s.Consumers {
+		names = append(names, c.Group)
 	}
 	if s.Processor != nil {
 		names = append(names, s.Processor.Group)
@@ -62,8 +62,12 @@ func (s *Scenario) instances(role string) int {
 	switch {
 	case role == ProducerWorker:
 		return s.Producers.Count
-	case role == ConsumerWorker && s.Consumer != nil:
-		return s.Consumer.Instances
+	case role == ConsumerWorker:
+		n := 0
+		for _, c := range s.Consumers {
+			n += c.Instances
+		}
+		return n
 	case role == ProcessorWorker && s.Processor != nil:
 		return s.Processor.Instances
 	}
@@ -133,8 +137,8 @@ func (s *Scenario) isolate() {
 		}
 	})
 	s.Producers.Process = roles[ProducerWorker]
-	if s.Consumer != nil {
-		s.Consumer.Process = roles[ConsumerWorker]
+	for i := range s.Consumers {
+		s.Consumers[i].Process = roles[ConsumerWorker]
 	}
 	if s.Processor != nil {
 		s.Processor.Process = roles[ProcessorWorker]
@@ -180,7 +184,7 @@ func (s *Scenario) needsShortSessions() bool {
 		v, ok := of["session.timeout.ms"]
 		return ok && atoi(v) < 6000
 	}
-	return s.Consumer != nil && short(s.Consumer.Settings) || s.Processor != nil && short(s.Processor.Consumer)
+	return slices.ContainsFunc(s.Consumers, func(c Consumer) bool { return short(c.Settings) }) || s.Processor != nil && short(s.Processor.Consumer)
 }
 
 // detachable tells whether the embedded cluster can cut the target off and show what the scenario is about.

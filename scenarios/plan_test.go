@@ -154,8 +154,8 @@ func TestSets(t *testing.T) {
 		{"load.rate=100/s", func(s Scenario) bool { return s.Load.Rate == 100 }},
 		{"load.record.size=2KiB", func(s Scenario) bool { return s.Load.Record.Size == 2048 }},
 		{"client.buffer.memory=1MiB", func(s Scenario) bool { return s.Client["buffer.memory"] == "1048576" }},
-		{"consumer.isolation.level=read_committed", func(s Scenario) bool { return s.Consumer.Settings["isolation.level"] == "read_committed" }},
-		{"consumer.instances=3", func(s Scenario) bool { return s.Consumer.Instances == 3 }},
+		{"consumer.isolation.level=read_committed", func(s Scenario) bool { return s.Consumers[0].Settings["isolation.level"] == "read_committed" }},
+		{"consumer.instances=3", func(s Scenario) bool { return s.Consumers[0].Instances == 3 }},
 		{"cluster.config.min.insync.replicas=3", func(s Scenario) bool { return s.Cluster.Config["min.insync.replicas"] == "3" }},
 		{"topics[0].partitions=2", func(s Scenario) bool { return s.Topics[0].Partitions == 2 }},
 		{"topics[orders].config.retention.ms=1h", func(s Scenario) bool { return s.Topics[0].Config["retention.ms"] == "3600000" }},
@@ -224,8 +224,8 @@ func TestOverridesReachEveryClientThatKnowsThem(t *testing.T) {
 	p := s.Processor
 	for name, got := range map[string][2]string{
 		"linger.ms":        {s.Client["linger.ms"], p.Client["linger.ms"]},
-		"fetch.min.bytes":  {s.Consumer.Settings["fetch.min.bytes"], p.Consumer["fetch.min.bytes"]},
-		"retry.backoff.ms": {s.Client["retry.backoff.ms"] + s.Consumer.Settings["retry.backoff.ms"], p.Client["retry.backoff.ms"] + p.Consumer["retry.backoff.ms"]},
+		"fetch.min.bytes":  {s.Consumers[0].Settings["fetch.min.bytes"], p.Consumer["fetch.min.bytes"]},
+		"retry.backoff.ms": {s.Client["retry.backoff.ms"] + s.Consumers[0].Settings["retry.backoff.ms"], p.Client["retry.backoff.ms"] + p.Consumer["retry.backoff.ms"]},
 		"batch.size":       {s.Client["batch.size"], p.Client["batch.size"]},
 	} {
 		want := map[string]string{"retry.backoff.ms": "7070", "batch.size": "1024"}[name]

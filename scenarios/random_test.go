@@ -149,8 +149,8 @@ seed: 3`
 // TestSeriesShapeTheRun: whoever may be hurt is a process of its own, and a cluster without processes cannot show it.
 func TestSeriesShapeTheRun(t *testing.T) {
 	s := parsed(t, hurtAtRandom)
-	if !s.Producers.Process || !s.Consumer.Process || !s.Processor.Process {
-		t.Errorf("processes: producers %v, consumers %v, processors %v", s.Producers.Process, s.Consumer.Process, s.Processor.Process)
+	if !s.Producers.Process || !s.Consumers[0].Process || !s.Processor.Process {
+		t.Errorf("processes: producers %v, consumers %v, processors %v", s.Producers.Process, s.Consumers[0].Process, s.Processor.Process)
 	}
 	if !slices.Equal(s.Clusters, []string{"local"}) {
 		t.Errorf("clusters %v", s.Clusters)

@@ -459,12 +459,15 @@ func recordSchema() schema {
 func formsPattern(forms map[string]form) string {
 	var all []string
 	for name, f := range forms {
+		least, optional, _ := strings.Cut(f.args, "?")
 		switch {
 		case f.args == "":
-		case f.args[0] == '?':
-			name += `(\(.*\))?`
-		default:
+		case strings.ContainsAny(f.args, "p+"):
 			name += `\(.+\)`
+		case least == "":
+			name += fmt.Sprintf(`(\([^,]*(,[^,]+){0,%d}\))?`, len(optional)-1)
+		default:
+			name += fmt.Sprintf(`\([^,]+(,[^,]+){%d,%d}\)`, len(least)-1, len(least)+len(optional)-1)
 		}
 		all = append(all, name)
 	}

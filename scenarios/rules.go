@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -202,12 +203,19 @@ func resending(s *Scenario) *Reason {
 	}
 }
 
+// commits is where the first group stands that commits so.
+func (s *Scenario) commits(when Commit) (path string, found bool) {
+	i := slices.IndexFunc(s.Consumers, func(c Consumer) bool { return c.Commit == when })
+	return s.consumerPath(i) + ".commit", i >= 0
+}
+
 func commitBefore(s *Scenario) *Reason {
-	if s.Consumer == nil || s.Consumer.Commit != CommitBefore {
+	path, found := s.commits(CommitBefore)
+	if !found {
 		return nil
 	}
 	return &Reason{
-		Path:    "consumer.commit",
+		Path:    path,
 		Setting: "commit: before-processing",
 		Why:     "a crash between commit and effect leaves the record unprocessed",
 		Fix:     "commit: after-processing",
@@ -215,11 +223,12 @@ func commitBefore(s *Scenario) *Reason {
 }
 
 func commitAfter(s *Scenario) *Reason {
-	if s.Consumer == nil || s.Consumer.Commit != CommitAfter {
+	path, found := s.commits(CommitAfter)
+	if !found {
 		return nil
 	}
 	return &Reason{
-		Path:    "consumer.commit",
+		Path:    path,
 		Setting: "commit: after-processing",
 		Why:     "a crash between effect and commit processes the record twice",
 		Fix:     "commit: before-processing for at-most-once; commit: none where nothing is processed; a processor for exactly-once processing",
@@ -227,11 +236,12 @@ func commitAfter(s *Scenario) *Reason {
 }
 
 func commitAuto(s *Scenario) *Reason {
-	if s.Consumer == nil || s.Consumer.Commit != CommitAuto {
+	path, found := s.commits(CommitAuto)
+	if !found {
 		return nil
 	}
 	return &Reason{
-		Path:    "consumer.commit",
+		Path:    path,
 		Setting: "commit: auto",
 		Why:     "offsets are committed by the clock, before or after the effect",
 		Fix:     "commit: after-processing, or before-processing",
@@ -239,8 +249,10 @@ func commitAuto(s *Scenario) *Reason {
 }
 
 func lateReader(s *Scenario) *Reason {
-	if c := s.Consumer; c != nil && c.Commit != CommitNone && c.Settings["auto.offset.reset"] != "earliest" {
-		return lateReason("consumer", c.Settings)
+	for i, c := range s.Consumers {
+		if c.Commit != CommitNone && c.Settings["auto.offset.reset"] != "earliest" {
+			return lateReason(s.consumerPath(i), c.Settings)
+		}
 	}
 	if p := s.Processor; p != nil && p.Consumer["auto.offset.reset"] != "earliest" {
 		return lateReason("processor.consumer", p.Consumer)
@@ -260,9 +272,10 @@ func lateReason(path string, of map[string]string) *Reason {
 // dirtyReader: aborted records are only there where the load is sent in transactions or a processor writes in them.
 func dirtyReader(s *Scenario) *Reason {
 	outputs := s.Processor != nil && s.Processor.Transactional != ""
-	if c := s.Consumer; c != nil && (outputs || s.Processor == nil && s.Load.Txn.Size > 0) &&
-		setting(c.Settings, settings.Consumer, "isolation.level") != "read_committed" {
-		return dirtyReason("consumer")
+	for i, c := range s.Consumers {
+		if (outputs || s.Processor == nil && s.Load.Txn.Size > 0) && setting(c.Settings, settings.Consumer, "isolation.level") != "read_committed" {
+			return dirtyReason(s.consumerPath(i))
+		}
 	}
 	if p := s.Processor; p != nil && s.Load.Txn.Size > 0 && p.Consumer["isolation.level"] == "read_uncommitted" {
 		return dirtyReason("processor.consumer")

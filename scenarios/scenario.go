@@ -29,7 +29,7 @@ type Scenario struct {
 	Load      Load
 	Producers Producers
 	Client    map[string]string // the producers' settings, Kafka's names, values in Kafka's units (bytes, ms)
-	Consumer  *Consumer         // nil: nobody reads while the load runs, and no processing is judged
+	Consumers []Consumer        // groups; none: nobody reads while the load runs, and no processing is judged
 	Processor *Processor
 	Faults    []Fault
 	Steps     []Step
@@ -113,7 +113,7 @@ const (
 	CommitNone   Commit = "none"
 )
 
-// Consumer is a group of readers.
+// Consumer is a group of readers. Workers are numbered through all groups.
 type Consumer struct {
 	Group     string
 	Instances int

@@ -232,13 +232,15 @@ func consumerSchema() schema {
 	properties := settingProperties(ofConsumers)
 	maps.Copy(properties, map[string]schema{
 		"group":     pattern("", groupName.String()),
+		"groups":    {"type": "integer", "minimum": 1, "maximum": mostGroups, "description": "so many alike, GROUP-0 and on; default 1"},
 		"instances": whole("default 1", 1),
 		"commit":    oneOf("when it commits what it handles; none: it only reads", CommitAfter, CommitBefore, CommitAuto, CommitNone),
 		"handling":  duration("how long handling one record takes"),
 		"restart":   restartSchema(),
 		"batch":     whole("records handled between commits; default: what a poll brings", 1),
 	})
-	return withLibrdkafka(objectOf("a group of readers; other keys are consumer settings by Kafka's names", properties, "group"))
+	one := withLibrdkafka(objectOf("a group of readers; other keys are consumer settings by Kafka's names", properties, "group"))
+	return described(schema{"anyOf": []schema{one, {"type": "array", "items": schema{"$ref": "#/properties/consumer/anyOf/0"}, "minItems": 1}}}, "one group of readers, or a list of them")
 }
 
 func processorSchema() schema {

@@ -129,6 +129,9 @@ func TestSchemaAndReaderKnowTheSameKeys(t *testing.T) {
 		at := doc
 		for _, key := range path {
 			p := at["properties"].(map[string]any)[key].(map[string]any)
+			if either, ok := p["anyOf"].([]any); ok { // one, or a list
+				p = either[0].(map[string]any)
+			}
 			if items, ok := p["items"].(map[string]any); ok {
 				p = items
 			}

@@ -189,10 +189,11 @@ func (j *job) planOf(arg string, properties []scenarios.Change) (scenarios.Plan,
 }
 
 func consumerSettings(s scenarios.Scenario) map[string]string {
-	if s.Consumer == nil {
-		return nil
+	all := map[string]string{}
+	for _, c := range s.Consumers {
+		maps.Copy(all, c.Settings)
 	}
-	return s.Consumer.Settings
+	return all
 }
 
 func processorSettings(s scenarios.Scenario) map[string]string {

@@ -21,11 +21,11 @@ type run struct {
 	dir       string // the run directory
 	windows   []window
 
-	group         string
-	input         string // topic of a read–process–write
-	processed     bool
+	group         string         // of the consumers, the first where there are several
+	groups        []rundir.Group // of the consumers, each judged by itself
+	input         string         // topic of a read–process–write
 	transactional bool
-	drained       bool
+	drained       bool // every group, the processors' too
 
 	finalTorn bool     // the final reader's log is not whole
 	logs      []string // what is wrong with the logs
@@ -39,7 +39,7 @@ const maxWallStepMs = 200
 func recordedRun(meta rundir.Meta, h *history.History) run {
 	r := run{
 		recorded: true, guarantee: meta.Guarantee, meta: meta,
-		group: meta.Judged.Group, input: meta.Judged.InputTopic, processed: meta.Judged.Processed,
+		group: meta.Judged.Group, groups: meta.Judged.Consumers(), input: meta.Judged.InputTopic,
 		transactional: meta.Judged.Transactions, drained: meta.Judged.Drained,
 	}
 	for _, f := range meta.Faults {
@@ -68,12 +68,23 @@ func another(meta rundir.Meta, head *history.Header) string {
 	return ""
 }
 
-// groupOf is the group of a role's readers.
-func (r run) groupOf(role string) string {
-	if role == "processor" {
-		return cmp.Or(r.meta.Judged.Processors, r.group) // early runs have one group, in one place
+// groupOf is the group of a reader's session.
+func (r run) groupOf(w rundir.Worker) string {
+	if w.Group == "" && w.Role == "processor" {
+		return r.processors()
 	}
-	return r.group
+	return cmp.Or(w.Group, r.group)
+}
+
+// processors is their group; early runs have one group, in one place.
+func (r run) processors() string { return cmp.Or(r.meta.Judged.Processors, r.group) }
+
+// consumers is the group of that name; the zero one where it is not the consumers'.
+func (r run) consumers(name string) rundir.Group {
+	if i := slices.IndexFunc(r.groups, func(g rundir.Group) bool { return g.Name == name }); i >= 0 {
+		return r.groups[i]
+	}
+	return rundir.Group{}
 }
 
 func (r run) compacted(topic string) bool {
@@ -318,14 +329,21 @@ func reachedBy(p *partition) []int64 {
 // groupReasons tell where the consumers or the processors did not come to the end.
 func (t *trial) groupReasons() []string {
 	var list []string
-	if t.run.processed {
-		switch g := t.ledger.groups[t.run.group]; {
+	for _, own := range t.run.groups {
+		if !own.Processed {
+			continue
+		}
+		who := "the group"
+		if len(t.run.groups) > 1 {
+			who += " " + own.Name
+		}
+		switch g := t.ledger.groups[own.Name]; {
 		case g == nil || !g.any:
-			list = append(list, "the group handled nothing")
-		case t.effects != nil && t.effects.open > 0:
-			list = append(list, fmt.Sprintf("the group did not arrive at the end: it has not handled %d acknowledged records", t.effects.open))
-		case !t.run.drained && slices.Contains([]string{AtLeastOnce, ExactlyOnce}, t.run.guarantee):
-			list = append(list, "the group did not arrive at the end")
+			list = append(list, who+" handled nothing")
+		case g.open > 0:
+			list = append(list, fmt.Sprintf("%s did not arrive at the end: it has not handled %d acknowledged records", who, g.open))
+		case !own.Drained && slices.Contains([]string{AtLeastOnce, ExactlyOnce}, t.run.guarantee):
+			list = append(list, who+" did not arrive at the end")
 		}
 	}
 	if t.outputs == nil || !slices.Contains(t.outputs.inputs, true) {

@@ -187,10 +187,10 @@ func TestWhoHasToArrive(t *testing.T) {
 		outputs *outputs
 		reason  string
 	}{
-		{"consumers, at least once", run{recorded: true, guarantee: AtLeastOnce, processed: true}, nil, "the group did not arrive at the end"},
-		{"consumers, exactly once", run{recorded: true, guarantee: ExactlyOnce, processed: true}, nil, "the group did not arrive at the end"},
-		{"consumers, at most once", run{recorded: true, guarantee: AtMostOnce, processed: true}, nil, ""},
-		{"consumers that arrived", run{recorded: true, guarantee: ExactlyOnce, processed: true, drained: true}, nil, ""},
+		{"consumers, at least once", run{recorded: true, guarantee: AtLeastOnce, groups: readers(false)}, nil, "the group did not arrive at the end"},
+		{"consumers, exactly once", run{recorded: true, guarantee: ExactlyOnce, groups: readers(false)}, nil, "the group did not arrive at the end"},
+		{"consumers, at most once", run{recorded: true, guarantee: AtMostOnce, groups: readers(false)}, nil, ""},
+		{"consumers that arrived", run{recorded: true, guarantee: ExactlyOnce, drained: true, groups: readers(true)}, nil, ""},
 		{"processors that arrived", run{recorded: true, guarantee: ExactlyOnceTransactions, drained: true}, arrived, ""},
 		{"processors that were not seen to arrive", run{recorded: true, guarantee: ExactlyOnceTransactions}, arrived, "though they have committed it"},
 		{"processors, written by hand", run{guarantee: ExactlyOnceTransactions}, arrived, ""},
@@ -199,7 +199,7 @@ func TestWhoHasToArrive(t *testing.T) {
 		{"processors that are behind, at most once", run{recorded: true, guarantee: AtMostOnce}, behind, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			l := &ledger{run: c.run, groups: map[string]*group{"": {any: true}}}
+			l := &ledger{run: c.run, groups: map[string]*group{"readers": {any: true}}}
 			got := strings.Join((&trial{run: c.run, ledger: l, outputs: c.outputs}).groupReasons(), "; ")
 			if c.reason == "" && got != "" || !strings.Contains(got, c.reason) {
 				t.Errorf("%q, not %q", got, c.reason)
@@ -217,4 +217,9 @@ func TestRunJSONOfAnotherGuaranteeIsAnother(t *testing.T) {
 			t.Errorf("%q: %q, not %q", guarantee, got, want)
 		}
 	}
+}
+
+// readers is the group of consumers of a run that has one.
+func readers(drained bool) []rundir.Group {
+	return []rundir.Group{{Name: "readers", Commit: "after-processing", Processed: true, Drained: drained}}
 }

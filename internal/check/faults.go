@@ -15,11 +15,11 @@ import (
 type watch struct {
 	*court
 	faults []watched
-	before latencies // of acknowledgements before the first fault
-	first  int64     // when that began
-	began  []int64   // by client: its first call
-	sends  uint64    // at risk in the window of any fault
-	seen   []offsetSet
+	before latencies              // of acknowledgements before the first fault
+	first  int64                  // when that began
+	began  []int64                // by client: its first call
+	sends  uint64                 // at risk in the window of any fault
+	seen   map[string][]offsetSet // by group and partition: what its members polled
 }
 
 // watched is one fault.
@@ -30,7 +30,7 @@ type watched struct {
 	producer   bool    // it hit a producer: nobody else's sends were at risk
 	reader     bool    // it hit a consumer or a processor
 	processor  bool
-	group      string // of the readers that it hit
+	groups     []string // of the readers that it hit
 
 	acked, refused, unclear uint64           // sends that it overlapped
 	orphans                 map[int32]uint64 // by victim: sends of its own that no log tells the end of
@@ -62,7 +62,7 @@ func faultWindow(f rundir.Fault, clock rundir.Clock) window {
 }
 
 func newWatch(c *court) *watch {
-	w := &watch{court: c, first: math.MaxInt64, seen: make([]offsetSet, len(c.parts)), began: make([]int64, len(c.h.Header.Clients))}
+	w := &watch{court: c, first: math.MaxInt64, seen: map[string][]offsetSet{}, began: make([]int64, len(c.h.Header.Clients))}
 	for i := range w.began {
 		w.began[i] = math.MaxInt64
 	}
@@ -91,7 +91,7 @@ func (c *court) target(f *watched, fault rundir.Fault) {
 		f.producer = f.producer || w.Role == "producer"
 		f.processor = f.processor || w.Role == "processor"
 		if w.Role != "producer" {
-			f.reader, f.group = true, c.run.groupOf(w.Role)
+			f.reader, f.groups = true, append(f.groups, c.run.groupOf(w))
 		}
 		if i := slices.Index(c.h.Header.Clients, history.Client{Name: w.Name, Session: int32(w.Session)}); i >= 0 {
 			f.victims = append(f.victims, int32(i))
@@ -129,8 +129,8 @@ func (c *watch) add(v *view) {
 		}
 	}
 	c.taking(v)
-	if v.Kind == history.Poll && v.Partition >= 0 && int(v.Partition) < len(c.seen) {
-		c.seen[v.Partition].addAll(v.Records)
+	if v.Kind == history.Poll && c.part(v.Partition) != nil {
+		c.polledBy(c.groupOf(v))[v.Partition].addAll(v.Records)
 	}
 }
 
@@ -177,7 +177,7 @@ func (c *watch) reading(f *watched, v *view) {
 	switch {
 	case v.Return <= f.from && slices.Contains(f.victims, v.Client):
 		c.inHand(f, v)
-	case v.Return > f.from && v.Kind == history.Poll && f.overlaps(v.Call, v.Return) && (v.Group == f.group || v.Group == ""):
+	case v.Return > f.from && v.Kind == history.Poll && f.overlaps(v.Call, v.Return) && slices.Contains(f.groups, c.groupOf(v)):
 		f.polled += uint64(len(v.Records))
 	}
 }
@@ -187,30 +187,50 @@ func (c *watch) reading(f *watched, v *view) {
 func (c *watch) taking(v *view) {
 	switch v.Kind {
 	case history.Poll:
-		if v.Partition < 0 || int(v.Partition) >= len(c.seen) {
+		if c.part(v.Partition) == nil {
 			return
 		}
-		f := c.lastOn(v.Partition, v.Return)
+		f, seen := c.lastOn(v.Partition, v), c.polledBy(c.groupOf(v))
 		for k := range v.Records {
-			if f != nil && c.seen[v.Partition].has(v.Records[k].Offset) {
+			if f != nil && seen[v.Partition].has(v.Records[k].Offset) {
 				f.again++
 			}
 		}
 	case history.Assign:
 		for _, p := range v.Partitions {
-			if f := c.lastOn(p, v.Return); f != nil && !slices.Contains(f.victims, v.Client) { // its own next session is no other member
+			if f := c.lastOn(p, v); f != nil && !slices.Contains(f.victims, v.Client) { // its own next session is no other member
 				f.heirs[c.client(v.Client)] = true
 			}
 		}
 	}
 }
 
-// lastOn is the fault that hit a partition's reader last before a time, nil for none.
-func (c *watch) lastOn(p int32, before int64) *watched {
+// groupOf is the group of a reader: the one that the operation names, else its session's.
+func (c *watch) groupOf(v *view) string {
+	if v.Group != "" || v.Client < 0 || int(v.Client) >= len(c.h.Header.Clients) {
+		return v.Group
+	}
+	if w := c.run.worker(c.h.Header.Clients[v.Client]); w != nil {
+		return c.run.groupOf(*w)
+	}
+	return ""
+}
+
+// polledBy is what a group has polled, by partition.
+func (c *watch) polledBy(group string) []offsetSet {
+	if c.seen[group] == nil {
+		c.seen[group] = make([]offsetSet, len(c.parts))
+	}
+	return c.seen[group]
+}
+
+// lastOn is the fault that hit a partition's reader of the same group last before an operation, nil for none.
+func (c *watch) lastOn(p int32, v *view) *watched {
+	group := c.groupOf(v)
 	var last *watched
 	for i := range c.faults {
 		f := &c.faults[i]
-		if f.reader && f.held[p] && f.from < before && (last == nil || f.from >= last.from) {
+		if f.reader && f.held[p] && f.from < v.Return && slices.Contains(f.groups, group) && (last == nil || f.from >= last.from) {
 			last = f
 		}
 	}
@@ -221,11 +241,11 @@ func (c *watch) lastOn(p int32, before int64) *watched {
 func (c *watch) inHand(f *watched, v *view) {
 	h := f.hands[v.Client]
 	if h == nil {
-		commit := c.run.meta.Judged.Commit
+		own := c.run.consumers(c.groupOf(v))
 		h = &hand{
 			offsets: map[int32][]int64{}, processed: map[int32]int64{}, commited: map[int32]int64{},
-			processes: c.run.processed && !f.processor,
-			commits:   f.processor || commit == "after-processing" || commit == "before-processing",
+			processes: own.Processed && !f.processor,
+			commits:   f.processor || own.Commit == "after-processing" || own.Commit == "before-processing",
 		}
 		f.hands[v.Client] = h
 	}

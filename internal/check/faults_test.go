@@ -49,7 +49,7 @@ func faultScene(guarantee string, faults ...rundir.Fault) *watch {
 		header.Clients = append(header.Clients, log.Client{Name: name, Session: 1})
 	}
 	h := &log.History{Header: header, Sessions: make([]log.Session, len(header.Clients))}
-	r := run{recorded: true, guarantee: guarantee, meta: meta, group: "readers", processed: true}
+	r := run{recorded: true, guarantee: guarantee, meta: meta, group: "readers", groups: readers(false)}
 	for _, f := range faults {
 		r.windows = append(r.windows, faultWindow(f, meta.Clock))
 	}

@@ -11,6 +11,7 @@ type group struct {
 	name    string
 	effects effectPages     // by value
 	any     bool            // some effect is recorded
+	open    uint64          // acknowledged records that it has not handled, and had not come to
 	seen    []offsetSet     // by partition: offsets that its members polled
 	cover   []int64         // by partition: the position up to which it has committed or handled
 	stands  []int64         // by partition: the position that the cluster told when all was done, unknown: -1
@@ -22,6 +23,7 @@ const (
 	effectTwice = 2 // or more
 	effectMet   = 3 // likewise, and the second pass has met the first of them
 	effectSeen  = 4 // and has counted another
+	effectNone  = 7 // none happened, and the record counts as unprocessed by the group
 	effectMask  = 7
 	effectMaybe = 8
 )

@@ -121,7 +121,7 @@ func (c *outputs) covered(p int32) int64 {
 	}
 	cover := int64(0)
 	for name, g := range c.ledger.groups {
-		if c.run.recorded && name != c.run.groupOf("processor") {
+		if c.run.recorded && name != c.run.processors() {
 			continue
 		}
 		cover = max(cover, g.cover[p])

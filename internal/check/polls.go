@@ -241,7 +241,8 @@ func (c *polls) leftOut(v *view, next, got int64, inside, undone bool) bool {
 // got tells whether a group has had a record all the same: handled it, or where no handling is recorded, polled it.
 func (c *polls) got(g *group, p int32, offset int64, i index) bool {
 	if g.any {
-		return g.effects.get(i) != 0
+		e := g.effects.get(i)
+		return e != 0 && e != effectNone
 	}
 	return g.seen[p].has(offset)
 }

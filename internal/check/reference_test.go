@@ -868,8 +868,8 @@ func (r *reference) effects(f map[string]uint64) {
 	for _, op := range r.of(log.Process) {
 		groups[r.group(op)] = true
 	}
-	skipped := map[log.Value]bool{}
 	for g := range groups {
+		skipped := map[log.Value]bool{}
 		n, maybe, topics := map[log.Value]int{}, map[log.Value]bool{}, map[string]bool{}
 		for i := range r.ops {
 			op := &r.ops[i]
@@ -912,8 +912,8 @@ func (r *reference) effects(f map[string]uint64) {
 			}
 			skipped[v] = true
 		}
+		f[unprocessed] += uint64(len(skipped))
 	}
-	f[unprocessed] += uint64(len(skipped))
 }
 
 // log looks at the first pass of the final read: holes and epochs.

@@ -31,7 +31,6 @@ const (
 	twice                              // two are
 	proven                             // its transaction was indeterminate, and another record of it was read
 	missed                             // counted as lost or unseen
-	undone                             // counted as unprocessed
 	untimely                           // counted as aborted-read
 	outOfOrder                         // counted in nonmonotonic-send
 )

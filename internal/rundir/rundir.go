@@ -197,7 +197,8 @@ type Truncation struct {
 type Worker struct {
 	Name     string            `json:"name"`
 	Session  int               `json:"session"`
-	Role     string            `json:"role"` // producer, consumer, processor, reader
+	Role     string            `json:"role"`            // producer, consumer, processor, reader
+	Group    string            `json:"group,omitempty"` // of a consumer or processor, logical
 	Process  bool              `json:"process"`
 	Killed   bool              `json:"killed"`             // ended by a signal: an incomplete last chunk of its log is expected
 	Followed bool              `json:"followed,omitempty"` // ended by itself with an error, and was started again as the scenario asks
@@ -220,6 +221,25 @@ type Judged struct {
 	Driver       string `json:"driver"`        // client library under test
 	Transactions bool   `json:"transactional"` // the producers or processors use transactions
 	Drained      bool   `json:"drained"`       // the groups arrived at the end; without it a record that one did not handle proves nothing
+
+	Groups []Group `json:"groups,omitempty"` // of the consumers, the first one as above; early runs have none here
+}
+
+// Group of consumers, judged by itself.
+type Group struct {
+	Name      string `json:"name"` // logical
+	Commit    string `json:"commit"`
+	Processed bool   `json:"processed"`
+	Isolation string `json:"isolation"`
+	Drained   bool   `json:"drained"`
+}
+
+// Consumers are the groups of consumers, in early runs too.
+func (j Judged) Consumers() []Group {
+	if len(j.Groups) == 0 && j.Group != "" {
+		return []Group{{Name: j.Group, Commit: j.Commit, Processed: j.Processed, Isolation: j.Isolation, Drained: j.Drained}}
+	}
+	return j.Groups
 }
 
 // FinalRead is the fresh reader's result: complete only if each partition's position reached its recorded end.
