@@ -211,7 +211,7 @@ func (h *hunt) objectives(s scenarios.Scenario) []error {
 			problems = append(problems, fmt.Errorf("--slo: %w", err))
 			continue
 		}
-		if strings.HasPrefix(t.Metric, "e2e.") && s.Consumer == nil && s.Processor == nil {
+		if strings.HasPrefix(t.Metric, "e2e.") && len(s.Consumers) == 0 && s.Processor == nil {
 			problems = append(problems, fmt.Errorf("%s: nobody reads in scenario %s: give it a consumer", text, s.Name))
 		}
 		if t.Metric == "unavailable" || t.Metric == "recovered" {
