@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"math"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -67,8 +68,16 @@ func (h *Histogram) Quantile(q float64) (time.Duration, bool) {
 	if h.Count() == 0 {
 		return 0, false
 	}
-	micros := min(h.counts.ValueAtPercentile(q*100)/least, h.max)
+	micros := min(h.counts.ValueAtPercentile(percentile(q, h.Count()))/least, h.max)
 	return time.Duration(micros) * time.Microsecond, true
+}
+
+// percentile is what to ask HdrHistogram for to get the smallest value that the share q of n values does not exceed. Of itself
+// it takes the nearest rank, which may be one too low: of 9,999 values its 99.99th percentile is not the longest.
+func percentile(q float64, n uint64) float64 {
+	const exact = 1 - 1e-14 // what q·n may be too large by in floating point is no reason to go one further
+	rank := max(math.Ceil(q*float64(n)*exact), 1)
+	return 100 * rank / float64(n)
 }
 
 // Mean is the durations' average; false where there are none.

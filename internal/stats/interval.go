@@ -48,7 +48,7 @@ func (i *Interval) Quantile(q float64) (time.Duration, bool) {
 	if i.Count() == 0 {
 		return 0, false
 	}
-	micros := min(i.counts.ValueAtPercentile(q*100)/least, i.max)
+	micros := min(i.counts.ValueAtPercentile(percentile(q, i.Count()))/least, i.max)
 	return time.Duration(micros) * time.Microsecond, true
 }
 

@@ -313,3 +313,33 @@ func TestHistogramClampsAndCounts(t *testing.T) {
 		t.Errorf("warnings: %s", w)
 	}
 }
+
+// Of n values the share q is no larger than the quantile, and no smaller value has as many below it: HdrHistogram's own
+// nearest rank would publish a smaller one for about half of all n.
+func TestQuantileIsOfTheRankThatIsPromised(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 10, 99, 100, 101, 149, 199, 1001, 9_999, 10_000, 10_001, 19_540} {
+		for _, share := range []struct{ q, of float64 }{{0.5, 2}, {0.9, 10}, {0.99, 100}, {0.999, 1000}, {0.9999, 10_000}} {
+			above := n / int(share.of) // how many may exceed it
+			var h Histogram
+			var i Interval
+			for k := range n { // one microsecond each up to the one that is the quantile, then two, then three
+				micros := int64(1)
+				if k >= n-above-1 {
+					micros = 2
+				}
+				if k >= n-above {
+					micros = 3
+				}
+				h.Add(micros * 1000)
+				i.add(micros * 1000)
+			}
+			want := 2 * time.Microsecond
+			if got, _ := h.Quantile(share.q); got != want {
+				t.Errorf("p%g of %d values: %v, want %v", share.q*100, n, got, want)
+			}
+			if got, _ := i.Quantile(share.q); got != want {
+				t.Errorf("p%g of %d values in a step: %v, want %v", share.q*100, n, got, want)
+			}
+		}
+	}
+}
