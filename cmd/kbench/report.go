@@ -33,13 +33,13 @@ func (a *app) reportCommand() *cobra.Command {
 		Short: "Print the summary of recorded runs again, and export their figures",
 		Long: `Print the summary of recorded runs again, and export their figures.
 
-Figures and verdict are taken anew from what was recorded, so any old run can be exported. Each run has a folder of its
-name in the one that is given; files that are there already under the names written are replaced, all others left alone.
-docs/export.md tells what is in each file.
+DIR is a run directory, or a folder of several. Figures and verdict are taken anew from what was recorded, so any old run
+can be exported. Each run has a folder of its name in the one that is given; files that are there already under the names
+written are replaced, all others left alone. docs/export.md tells what is in each file.
 
 The exit code is that of the runs, as with 'kbench run': 1 says that a promise was broken, not that the export failed.`,
 		Example: `  kbench report kbench-runs/quickstart-20260102-150405
-  kbench report kbench-runs/* --csv out --parquet out    tables: out/runs.csv, out/NAME/series.csv, …
+  kbench report kbench-runs --csv out --parquet out      tables of all runs: out/runs.csv, out/NAME/series.csv, …
   kbench report kbench-runs/quickstart-… --hgrm out      for HdrHistogram's plotter (.hgrm) and HistogramLogProcessor (.hlog)
   duckdb -c "from 'out/*/series.parquet' select run, max(ack_response_p99_us) group by run"`,
 		Args: atLeast(1, "a run directory"),
@@ -59,9 +59,18 @@ The exit code is that of the runs, as with 'kbench run': 1 says that a promise w
 }
 
 func (a *app) report(ctx context.Context, dirs []string, f reportFlags) error {
-	names, err := a.nameRuns(dirs, f.folders)
+	dirs, err := runDirs(dirs)
 	if err != nil {
 		return usage(err)
+	}
+	names := make([]string, len(dirs))
+	if f.folders.Any() {
+		if names, err = export.Names(dirs); err == nil {
+			err = f.folders.Apart(dirs, names)
+		}
+		if err != nil {
+			return usage(err)
+		}
 	}
 	sinks, err := a.sinks(f, len(dirs))
 	if err != nil {
@@ -96,22 +105,24 @@ func (a *app) report(ctx context.Context, dirs []string, f reportFlags) error {
 	return nil
 }
 
-// nameRuns finds what is wrong with the runs and folders before anything is read at length.
-func (a *app) nameRuns(dirs []string, folders export.Folders) ([]string, error) {
+// runDirs are all runs that were named, by themselves or by the folder that they lie in. What is wrong with them is found
+// before anything is read at length.
+func runDirs(named []string) ([]string, error) {
+	var dirs []string
 	var problems []error
-	for _, dir := range dirs {
-		if _, err := rundir.Load(dir); err != nil {
+	for _, name := range named {
+		runs, err := rundir.Runs(name)
+		if err != nil {
 			problems = append(problems, err)
 		}
+		for _, dir := range runs {
+			if _, err := rundir.Load(dir); err != nil {
+				problems = append(problems, err)
+			}
+		}
+		dirs = append(dirs, runs...)
 	}
-	if len(problems) > 0 || !folders.Any() {
-		return make([]string, len(dirs)), errors.Join(problems...)
-	}
-	names, err := export.Names(dirs)
-	if err != nil {
-		return nil, err
-	}
-	return names, folders.Apart(dirs, names)
+	return dirs, errors.Join(problems...)
 }
 
 // sinks are all forms that were asked for. The summary goes to stdout unless the document does.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -30,6 +31,30 @@ func Load(dir string) (Meta, error) {
 		return Meta{}, fmt.Errorf("read %s: %w", filepath.Join(dir, MetaFile), err)
 	}
 	return m, nil
+}
+
+// Runs are the run directories that a folder stands for: itself, or those directly in it, by name. An error where there are none.
+func Runs(dir string) ([]string, error) {
+	if _, err := os.Stat(filepath.Join(dir, MetaFile)); err == nil {
+		return []string{dir}, nil
+	}
+	metas, err := filepath.Glob(filepath.Join(escaped(dir), "*", MetaFile))
+	if err != nil {
+		return nil, err
+	}
+	if len(metas) == 0 {
+		return nil, fmt.Errorf("%s is no run directory: it has no %s, and no folder in it has one", dir, MetaFile)
+	}
+	runs := make([]string, len(metas))
+	for i, path := range metas {
+		runs[i] = filepath.Dir(path)
+	}
+	return runs, nil
+}
+
+// escaped is a path as a pattern that matches itself alone.
+func escaped(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
 func parse(b []byte) (Meta, error) {

@@ -99,3 +99,29 @@ func TestWhereALogLies(t *testing.T) {
 		t.Errorf("log at %s", Log("run", "p0", 2))
 	}
 }
+
+func TestRunsOfAFolder(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "runs [1]")
+	for _, name := range []string{"002-b", "001-a", "cluster"} {
+		if err := os.MkdirAll(filepath.Join(root, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Runs(root); err == nil || !strings.Contains(err.Error(), "no run directory") {
+		t.Errorf("a folder of none: %v", err)
+	}
+	a, b := filepath.Join(root, "001-a"), filepath.Join(root, "002-b")
+	for _, dir := range []string{a, b} {
+		if err := (Meta{}).Save(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for of, want := range map[string][]string{root: {a, b}, a: {a}} {
+		if got, err := Runs(of); err != nil || !slices.Equal(got, want) {
+			t.Errorf("runs of %s: %v, %v, want %v", of, got, err, want)
+		}
+	}
+	if _, err := Runs(filepath.Join(root, "nothing")); err == nil {
+		t.Error("a folder that is not there has runs")
+	}
+}

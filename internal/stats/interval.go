@@ -15,12 +15,34 @@ type Interval struct {
 }
 
 func (i *Interval) add(ns int64) {
+	micros := inRange(ns)
+	i.max = max(i.max, micros)
+	_ = i.packed().RecordValue(micros * least) // cannot fail: it is within the histogram's range
+}
+
+func (i *Interval) packed() *hdrhistogram.PackedHistogram {
 	if i.counts == nil {
 		i.counts = hdrhistogram.NewPacked(least, Longest.Nanoseconds(), digits)
 	}
-	micros := inRange(ns)
-	i.max = max(i.max, micros)
-	_ = i.counts.RecordValue(micros * least) // cannot fail: it is within the histogram's range
+	return i.counts
+}
+
+// wide counts for one Interval at a time, in a histogram of full width: that takes a fraction of the time, and memory that
+// not every step of a series can have.
+type wide struct {
+	of  int // the step; -1 for none yet
+	all Histogram
+}
+
+// empty hands what was counted to its Interval.
+func (w *wide) empty(i *Interval) {
+	if w.all.Count() == 0 {
+		return
+	}
+	i.packed().MergeFrom(w.all.counts) // drops nothing: both have one range
+	i.max = max(i.max, w.all.max)
+	w.all.counts.Reset()
+	w.all.max = 0
 }
 
 // merge adds what is counted in another interval, which may then be used no more.

@@ -38,10 +38,25 @@ type Point struct {
 // LatencyInterval is a Latency in one step.
 type LatencyInterval struct{ Response, Service Interval }
 
+// The distributions of a Point.
+const (
+	ackResponse = iota
+	ackService
+	endToEndResponse
+	endToEndService
+	lag
+	distributions
+)
+
+func (p *Point) distribution(which int) *Interval {
+	return [distributions]*Interval{&p.Ack.Response, &p.Ack.Service, &p.EndToEnd.Response, &p.EndToEnd.Service, &p.Lag}[which]
+}
+
 // series gathers a Series. nil gathers nothing.
 type series struct {
 	from, step int64
 	points     []Point
+	newest     [distributions]wide // of the last step, to which nearly everything belongs that comes in
 }
 
 // newSeries is nil for a run that never came to its measured part.
@@ -49,11 +64,17 @@ func newSeries(measured Window) *series {
 	if measured.From == never {
 		return nil
 	}
-	return &series{from: measured.From, step: int64(firstStep)}
+	s := &series{from: measured.From, step: int64(firstStep)}
+	for i := range s.newest {
+		s.newest[i].of = -1
+	}
+	return s
 }
 
 // at is the point of a time. What was before the measured part counts as of its start.
-func (s *series) at(t int64) *Point {
+func (s *series) at(t int64) *Point { return &s.points[s.index(t)] }
+
+func (s *series) index(t int64) int {
 	t = max(t-s.from, 0)
 	for t/s.step >= longestSeries {
 		s.widen()
@@ -62,11 +83,36 @@ func (s *series) at(t int64) *Point {
 	for i >= len(s.points) {
 		s.points = append(s.points, Point{})
 	}
-	return &s.points[i]
+	return i
+}
+
+// count adds a duration to a distribution of the step in which the record was due.
+func (s *series) count(which int, due, ns int64) {
+	i, w := s.index(due), &s.newest[which]
+	if i > w.of {
+		s.empty(which)
+		w.of = i
+	}
+	if i == w.of {
+		w.all.Add(ns)
+		return
+	}
+	s.points[i].distribution(which).add(ns)
+}
+
+// empty leaves nothing in a newest step's wide histogram.
+func (s *series) empty(which int) {
+	if w := &s.newest[which]; w.of >= 0 {
+		w.empty(s.points[w.of].distribution(which))
+		w.of = -1
+	}
 }
 
 // widen makes one step of two.
 func (s *series) widen() {
+	for which := range distributions {
+		s.empty(which)
+	}
 	s.step *= 2
 	half := (len(s.points) + 1) / 2
 	for i := range half {
@@ -124,12 +170,12 @@ func (s *series) sent(op *history.Op) {
 	p := s.at(intended)
 	p.Offered++
 	if op.Intended >= 0 {
-		p.Lag.add(op.Call - op.Intended)
+		s.count(lag, intended, op.Call-op.Intended)
 	}
 	switch op.Outcome {
 	case history.OK:
-		p.Ack.Response.add(op.Return - intended)
-		p.Ack.Service.add(op.Return - op.Call)
+		s.count(ackResponse, intended, op.Return-intended)
+		s.count(ackService, intended, op.Return-op.Call)
 	case history.Failed:
 		p.Failed++
 	default:
@@ -143,19 +189,22 @@ func (s *series) delivered(intended, at int64) {
 		return
 	}
 	s.at(at).Read++
-	s.at(intended).EndToEnd.Response.add(at - intended)
+	s.count(endToEndResponse, intended, at-intended)
 }
 
 // joined takes the delivery of a record together with the call of its send.
 func (s *series) joined(intended, call, at int64) {
 	if s != nil {
-		s.at(intended).EndToEnd.Service.add(at - call)
+		s.count(endToEndService, intended, at-call)
 	}
 }
 
 func (s *series) finish() Series {
 	if s == nil {
 		return Series{}
+	}
+	for which := range distributions {
+		s.empty(which)
 	}
 	var flying int64
 	for i := range s.points {

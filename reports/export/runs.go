@@ -33,7 +33,7 @@ func summaryTables(runs []*summary) []Table {
 		table("latencies", "One row a distribution of a run: whole, and before, during and after each fault.", latencyFields(), each(runs,
 			func(s *summary) []latency { return s.latencies })),
 		table("faults", "One row a fault of a run: when it struck, what showed it, what it cost.", faultFields(), each(runs, (*summary).faults)),
-		table("findings", "One row an anomaly that was looked for in a run.", findingFields(), each(runs, (*summary).findings)),
+		table("findings", "One row an anomaly that was found in a run.", findingFields(), each(runs, (*summary).findings)),
 		table("settings", "One row a setting of a run.", settingFields(), each(runs, (*summary).settings)),
 	}
 }
@@ -225,7 +225,7 @@ func findingFields() []field[finding] {
 		texts("anomaly", "", func(f finding) string { return f.of.Anomaly }),
 		flags("decides", "whether it decides against the guarantee", func(f finding) *bool { return &f.of.Decides }),
 		counts("count", "how often it was found", func(f finding) uint64 { return f.of.Count }),
-		counts("checked", "how often it was looked for", func(f finding) uint64 { return f.of.Checked }),
+		counts("checked", "in how many cases it was looked for", func(f finding) uint64 { return f.of.Checked }),
 	}
 }
 
