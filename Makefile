@@ -25,4 +25,4 @@ bench:
 
 # Every promise and its twin, 20 times each, on real brokers.
 promises: build
-	bin/kbench run --cluster local --repeat 20 --out kbench-runs/promises $$(bin/kbench scenarios list --json | sed -n 's/^ *"name": "\(.*\)",/\1/p')
+	bin/kbench run --cluster local --repeat 20 --out kbench-runs/promises $$(bin/kbench scenarios list --json | awk -F'"' '$$2=="name"{name=$$4} $$2=="guarantee" && $$4!=""{print name}')

@@ -59,7 +59,7 @@ func kinds() map[string]kind {
 	}
 	add("kill", anyone, "SIGKILL: it dies at once, unable to say goodbye; healed by a new start", processes, newKill)
 	add("stop", nodes, "SIGTERM: a clean shutdown that hands leaderships over; healed by a new start", processes, newStop)
-	add("pause", anyone, "SIGSTOP: it stands still but keeps its connections; healed by SIGCONT", "nodes or workers that are processes", newPause)
+	add("pause", anyone, "SIGSTOP: it stands still but keeps its connections; healed by SIGCONT", "nodes or workers that are processes (simulated on embedded clusters: a leader stands still)", newPause)
 	add("restart", nodes, "a clean stop and, after 'for', a start", processes, newRestart)
 	add("rolling-restart", "brokers", "every broker restarted in turn, each back in sync before the next", processes, newRolling)
 	add("cut-acks", "a topic", "requests reach the broker and are appended, their answers do not come back", proxies, newCutAcks)

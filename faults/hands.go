@@ -45,12 +45,19 @@ func (h hands) pause(ctx context.Context, v victim) error {
 	if v.role != "" {
 		return h.env.Workers.Pause(v.role, int(v.n))
 	}
+	if f := freezer(h.env); f != nil {
+		return f.Freeze(ctx, v.n)
+	}
 	return h.node(func(p cluster.Process) error { return h.atRest(v, statePaused, p.Pause(ctx, v.n)) }, nil)
 }
 
 func (h hands) resume(ctx context.Context, v victim) error {
 	if v.role != "" {
 		return h.env.Workers.Resume(v.role, int(v.n))
+	}
+	if f := freezer(h.env); f != nil {
+		h.goesOn(v)
+		return f.Thaw(ctx, v.n)
 	}
 	return h.node(func(p cluster.Process) error { h.goesOn(v); return p.Resume(ctx, v.n) }, nil)
 }
@@ -87,8 +94,14 @@ func (h hands) state(v victim) (state string, pid int, err error) {
 		state, pid = s.State, s.Pid
 		return err
 	}, func(d cluster.Detacher) error {
-		if state = stateRunning; !d.Attached(v.n) {
+		f := freezer(h.env)
+		switch {
+		case !d.Attached(v.n):
 			state = stateDetached
+		case f != nil && f.Frozen(v.n):
+			state = statePaused
+		default:
+			state = stateRunning
 		}
 		return nil
 	})
@@ -108,6 +121,15 @@ func (h hands) node(process func(cluster.Process) error, port func(cluster.Detac
 	return noProcess(h.env)
 }
 
+// freezer is the simulation that can let brokers stand still; nil where there are processes, or none can.
+func freezer(env Env) cluster.Freezer {
+	if _, real := env.Cluster.(cluster.Process); real {
+		return nil
+	}
+	f, _ := env.Cluster.(cluster.Freezer)
+	return f
+}
+
 func noProcess(env Env) error {
 	return fmt.Errorf("needs a cluster whose processes kbench has started: --cluster local; %s has none", describe(env))
 }
@@ -125,6 +147,7 @@ type demand uint8
 
 const (
 	mayBeSimulated demand = 1 << iota // detaching a broker will do
+	mayBeFrozen                       // letting a broker stand still will do
 	nodesOnly                         // not for workers
 )
 
@@ -139,7 +162,7 @@ func checkVictims(env Env, t scenarios.Target, d demand) error {
 	_, process := env.Cluster.(cluster.Process)
 	_, detacher := env.Cluster.(cluster.Detacher)
 	switch {
-	case !process && !(detacher && d&mayBeSimulated != 0):
+	case !process && !(detacher && d&mayBeSimulated != 0) && !(freezer(env) != nil && d&mayBeFrozen != 0):
 		return noProcess(env)
 	case !process && t.Kind == scenarios.Controller:
 		return fmt.Errorf("%s has no controller of its own", describe(env))

@@ -118,6 +118,7 @@ func (in *Injection) strike(ctx context.Context, victims []victim, b blow) (bit 
 		return false, err
 	}
 	in.struck()
+	in.begins() // telling of it has taken its time
 	for _, v := range victims {
 		if err := b.act(h, ctx, v); err != nil {
 			return false, fmt.Errorf("%s: %w", in.run.name(v), err)
@@ -137,6 +138,8 @@ func (in *Injection) shown(victims []victim, state string, pids map[victim]int) 
 		switch {
 		case now == stateDetached:
 			in.see("%s is detached from its clients (simulated: no process died)", in.run.name(v))
+		case now == state && v.role == "" && freezer(in.Env) != nil:
+			in.see("%s stands still (simulated: no process was stopped)", in.run.name(v))
 		case now == state:
 			in.see("process %d of %s is %s", pids[v], in.run.name(v), now)
 		default:
@@ -171,6 +174,13 @@ func (in *Injection) struck() {
 	in.run.mu.Unlock()
 	in.run.poke()
 	in.run.tell()
+}
+
+// begins puts the beginning of a fault where the first blow falls.
+func (in *Injection) begins() {
+	in.run.mu.Lock()
+	defer in.run.mu.Unlock()
+	in.rec.At = in.Now()
 }
 
 // before adds to what has to be healed; journalled writes it down. Both come before the change.

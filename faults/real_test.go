@@ -209,8 +209,8 @@ func TestOnAnEmbeddedCluster(t *testing.T) {
 	}
 	defer admin.Close()
 	env, load := bed{c, admin}.env(t, "simulated", map[string]string{"acks": "all", "enable.idempotence": "true"})
-	if err := faults.CheckSteps(env, steps(t, "pause broker(1)")); err == nil {
-		t.Error("a simulation claims that it can pause a broker")
+	if err := faults.CheckSteps(env, steps(t, "pause controller")); err == nil {
+		t.Error("a simulation claims that it can pause a controller")
 	}
 	got := runSteps(t, env, "send 10", "flush", "kill leader(orders/0) as old", "await leader(orders/0) != old", "send 10", "start old", "flush")
 	contains(t, got[0].Evidence, "is detached from its clients (simulated: no process died)", "leader of orders/0 moved")

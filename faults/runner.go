@@ -126,8 +126,15 @@ func (r *runner) heal(ctx context.Context, wanted func(pending) bool) error {
 
 // undo heals one change and takes it from the journal.
 func (r *runner) undo(ctx context.Context, p pending) error {
-	h := hands{r.env}
-	if err := h.undo(ctx, p.undo); err != nil {
+	env, goesOn := r.env, r.env.GoesOn
+	var letGo int64 // 0: not by us
+	env.GoesOn = func(node int32) {
+		if goesOn != nil {
+			goesOn(node)
+		}
+		letGo = env.Now()
+	}
+	if err := (hands{env}).undo(ctx, p.undo); err != nil {
 		err = fmt.Errorf("%s %s: %w", p.undo.Do, r.subject(p.undo), err)
 		if p.by != nil {
 			p.by.failed(err)
@@ -139,7 +146,7 @@ func (r *runner) undo(ctx context.Context, p pending) error {
 		r.pending = slices.Delete(slices.Clone(r.pending), at, at+1)
 	}
 	if p.by != nil {
-		r.healed(p)
+		r.healed(p, letGo)
 	}
 	r.mu.Unlock()
 	r.tell()
@@ -148,8 +155,9 @@ func (r *runner) undo(ctx context.Context, p pending) error {
 }
 
 // healed notes what the system shows of a victim that goes on, and when the last of an injection's changes is undone.
-// It is called with the lock held.
-func (r *runner) healed(p pending) {
+// A node that stood still goes on from when it is let go, at letGo, and not only from when the system has shown that. It is
+// called with the lock held.
+func (r *runner) healed(p pending, letGo int64) {
 	in := p.by
 	if p.undo.Do == undoStart || p.undo.Do == undoResume {
 		v := p.undo.victim()
@@ -158,8 +166,11 @@ func (r *runner) healed(p pending) {
 		}
 	}
 	if !slices.ContainsFunc(r.pending, func(p pending) bool { return p.by == in }) && in.rec.At != 0 {
-		now := r.env.Now()
-		in.rec.Healed = &now
+		at := r.env.Now()
+		if p.undo.Do == undoResume && letGo > 0 {
+			at = letGo
+		}
+		in.rec.Healed = &at
 	}
 }
 

@@ -17,8 +17,11 @@ func TestBuiltinsAreValid(t *testing.T) {
 			if s.Name != name {
 				t.Errorf("file %s.yaml has the name %s", name, s.Name)
 			}
-			if s.About == "" || s.Guarantee == Unjudged {
-				t.Errorf("a built-in scenario says what it is about and what it promises")
+			if s.About == "" {
+				t.Errorf("a built-in scenario says what it is about")
+			}
+			if s.Guarantee == Unjudged { // measured only
+				return
 			}
 			if s.Expect.Violated == PromiseOf(s, s.Guarantee).Given() {
 				t.Errorf("expects violated=%v, but the settings promise it: %v", s.Expect.Violated, PromiseOf(s, s.Guarantee).Against)

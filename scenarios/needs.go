@@ -147,7 +147,8 @@ func (s *Scenario) isolate() {
 
 // shownBy are the kinds of cluster that can show the scenario. Real brokers can show everything. The embedded cluster
 // does not replicate, so that it has no ISR and truncates nothing; its brokers can be cut off, which stands for a kill or
-// a stop, but not paused, and its coordinators and controller stay where they are. A cluster that kbench did not start
+// a stop, and its coordinators and controller stay where they are. A leader can stand still, which shows how long clients
+// wait, and nothing that a promise rests on. A cluster that kbench did not start
 // has no processes to hurt. Neither of the two has a proxy in front of it.
 func (s *Scenario) shownBy() []string {
 	embedded, external := true, true
@@ -157,7 +158,7 @@ func (s *Scenario) shownBy() []string {
 		case "cut-acks", "refuse-produce", "delay-end-txn":
 			embedded, external = false, false
 		case "pause":
-			embedded, external = embedded && !node, external && !node
+			embedded, external = embedded && (!node || s.Guarantee == Unjudged && t.Kind == Leader), external && !node
 		case "kill", "stop", "restart", "rolling-restart":
 			external = external && !node
 			embedded = embedded && (!node || s.detachable(t))

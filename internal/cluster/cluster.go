@@ -94,6 +94,15 @@ type Detacher interface {
 	Attached(broker int32) bool
 }
 
+// Freezer is the ability of a simulated cluster to let a broker stand still: it neither reads nor answers, while its port takes
+// connections and its sockets take what fits, as those of a process that was stopped by SIGSTOP do. No process is, so a
+// fault made of it is to be called simulated.
+type Freezer interface {
+	Freeze(ctx context.Context, broker int32) error
+	Thaw(ctx context.Context, broker int32) error
+	Frozen(broker int32) bool
+}
+
 // Limited is implemented by clusters that cannot show everything; each line of Cannot says one thing that they do not.
 type Limited interface{ Cannot() []string }
 

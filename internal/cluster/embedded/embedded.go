@@ -42,6 +42,7 @@ type Cluster struct {
 var (
 	_ cluster.Cluster  = (*Cluster)(nil)
 	_ cluster.Detacher = (*Cluster)(nil)
+	_ cluster.Freezer  = (*Cluster)(nil)
 	_ cluster.Limited  = (*Cluster)(nil)
 )
 
@@ -77,7 +78,7 @@ func (c *Cluster) Cannot() []string {
 	list := []string{
 		"replication: each record has one copy, so no leader can miss one and nothing is ever truncated",
 		"the in-sync replicas: they are always all, whatever happens, and min.insync.replicas refuses nothing",
-		"processes: none dies or stops; a broker only becomes unreachable, and another leads at once",
+		"processes: none dies or stops; a broker only becomes unreachable, and another leads at once, or it stands still",
 		"failover of coordinators: they stay on a broker that is unreachable",
 		"the speed of a real broker",
 	}
@@ -159,6 +160,29 @@ func (c *Cluster) Attach(_ context.Context, broker int32) error {
 		return fmt.Errorf("broker %d is attached already", broker)
 	}
 	return l.attach()
+}
+
+// Freeze lets the broker stand still. What it had begun to answer, it does not send.
+func (c *Cluster) Freeze(_ context.Context, broker int32) error { return c.stand(broker, true) }
+
+// Thaw lets it go on.
+func (c *Cluster) Thaw(_ context.Context, broker int32) error { return c.stand(broker, false) }
+
+func (c *Cluster) stand(broker int32, still bool) error {
+	l, err := c.listener(broker)
+	if err != nil {
+		return err
+	}
+	if !l.stand(still) {
+		return fmt.Errorf("broker %d stands still already, or does not", broker)
+	}
+	return nil
+}
+
+// Frozen tells whether the broker stands still.
+func (c *Cluster) Frozen(broker int32) bool {
+	l, err := c.listener(broker)
+	return err == nil && l.still() != nil
 }
 
 // moveLeaders moves all that a broker leads to the others, in turn; each move is a new leader epoch.

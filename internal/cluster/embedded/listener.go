@@ -16,6 +16,7 @@ type listener struct {
 	port   net.Listener
 	closed bool
 	conns  map[net.Conn]struct{}
+	goesOn chan struct{} // closed when a broker that stands still goes on; nil: it does not stand still
 }
 
 // listen makes the next broker's listener.
@@ -93,6 +94,36 @@ func (l *listener) detach() {
 	clear(l.conns)
 }
 
+// stand lets the broker stand still or go on, and tells whether that is new.
+func (l *listener) stand(still bool) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if still == (l.goesOn != nil) {
+		return false
+	}
+	if still {
+		l.goesOn = make(chan struct{})
+		return true
+	}
+	close(l.goesOn)
+	l.goesOn = nil
+	return true
+}
+
+// still is closed once the broker goes on; nil where it does not stand still.
+func (l *listener) still() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.goesOn
+}
+
+// wait returns once the broker does not stand still.
+func (l *listener) wait() {
+	for still := l.still(); still != nil; still = l.still() {
+		<-still
+	}
+}
+
 // attach opens the port again, at the same address.
 func (l *listener) attach() error {
 	l.mu.Lock()
@@ -111,6 +142,7 @@ func (l *listener) attach() error {
 
 func (l *listener) Close() error {
 	l.detach()
+	l.stand(false)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
@@ -118,10 +150,22 @@ func (l *listener) Close() error {
 	return nil
 }
 
-// tracked forgets its connection when it is closed.
+// tracked forgets its connection when it is closed, and stands still with its broker: what came meanwhile is read, and what
+// was to be sent is sent, when that goes on.
 type tracked struct {
 	net.Conn
 	l *listener
+}
+
+func (t *tracked) Read(p []byte) (int, error) {
+	n, err := t.Conn.Read(p)
+	t.l.wait()
+	return n, err
+}
+
+func (t *tracked) Write(p []byte) (int, error) {
+	t.l.wait()
+	return t.Conn.Write(p)
 }
 
 func (t *tracked) Close() error {
