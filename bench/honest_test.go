@@ -139,7 +139,7 @@ func (s *script) session(t *testing.T, spec sessionSpec, commands ...worker.Comm
 		default:
 		}
 	}
-	err = runSession(t.Context(), spec, s, in, func(worker.Event) {})
+	err = runSession(t.Context(), spec, s, in, func(worker.Event) {}, nil)
 	h, opened := history.Open(filepath.Dir(spec.Log))
 	if opened != nil {
 		t.Fatal(opened)

@@ -279,7 +279,7 @@ func (r *run) readBackBrokers(ctx context.Context, effective map[string]string) 
 // hire describes every session of the run; none is started yet.
 func (r *run) hire(ctx context.Context, starter *proc.Starter) {
 	r.crew = &crew{
-		ctx: context.WithoutCancel(ctx), dir: r.Dir, body: Sessions(r.Drivers), argv: r.Worker, starter: starter,
+		ctx: context.WithoutCancel(ctx), dir: r.Dir, body: sessions(r.Drivers, r.changeSessions), argv: r.Worker, starter: starter,
 		abort: r.abort, wall: r.wall, monitor: r.monitor,
 	}
 	s := r.s

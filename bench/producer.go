@@ -209,16 +209,20 @@ func (p *producer) schedule(ctx context.Context, start, from, end int64) error {
 	if p.spec.Max {
 		return p.flatOut(ctx, from, end)
 	}
-	pace := newCourse(p.spec.Warmup, p.spec.Stages, p.spec.Producers, p.session.spec.Number)
-	if len(pace.lines) == 0 {
+	course := newCourse(p.spec.Warmup, p.spec.Stages, p.spec.Producers, p.session.spec.Number)
+	if len(course.lines) == 0 {
 		return nil
+	}
+	var pace Pacer = course
+	if p.pacing != nil {
+		pace = p.pacing(pace, start, p.clock.Now)
 	}
 	sleeper, err := p.clock.NewSleeper(ctx)
 	if err != nil {
 		return &worker.MachineError{Err: err}
 	}
 	defer sleeper.Close()
-	first := pace.after(time.Duration(from - start))
+	first := course.after(time.Duration(from - start))
 	for n := first; p.spec.Records == 0 || n < uint64(p.spec.Records); n++ {
 		after := pace.At(n)
 		if after >= time.Duration(end-start) || !sleeper.Until(start+int64(after)) || ctx.Err() != nil {

@@ -46,6 +46,8 @@ type Config struct {
 	Drivers map[string]client.Driver
 	Worker  []string // command of a child process that runs a session: it calls worker.Serve with Sessions(Drivers)
 
+	changeSessions func(*session) // of a test that breaks something; nil
+
 	Version  string         // of kbench
 	NoLooks  bool           // leave the brokers' own logs aside: what they tell of lost records takes time to read
 	Keep     bool           // leave the run's topics on a cluster that kbench did not start

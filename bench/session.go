@@ -72,12 +72,16 @@ type session struct {
 	rng    *rand.Rand
 	topics map[string]topicRef // by name on the cluster
 	fail   context.CancelCauseFunc
+	pacing func(pacer Pacer, start int64, now func() int64) Pacer // in place of the pacer, where a test breaks it; else nil
 
 	observer atomic.Pointer[client.Observer] // of the load's producers, once there is a client
 }
 
 // Sessions returns the body of every session; drivers are the client libraries by name.
-func Sessions(drivers map[string]client.Driver) worker.Body {
+func Sessions(drivers map[string]client.Driver) worker.Body { return sessions(drivers, nil) }
+
+// sessions are Sessions that a test can change before they begin.
+func sessions(drivers map[string]client.Driver, change func(*session)) worker.Body {
 	return func(ctx context.Context, raw json.RawMessage, commands <-chan worker.Command, emit func(worker.Event)) error {
 		var spec sessionSpec
 		if err := json.Unmarshal(raw, &spec); err != nil {
@@ -87,16 +91,19 @@ func Sessions(drivers map[string]client.Driver) worker.Body {
 		if !ok {
 			return fmt.Errorf("no driver is called %q", spec.Driver)
 		}
-		return runSession(ctx, spec, driver, commands, emit)
+		return runSession(ctx, spec, driver, commands, emit, change)
 	}
 }
 
-func runSession(ctx context.Context, spec sessionSpec, driver client.Driver, commands <-chan worker.Command, emit func(worker.Event)) (err error) {
+func runSession(ctx context.Context, spec sessionSpec, driver client.Driver, commands <-chan worker.Command, emit func(worker.Event), change func(*session)) (err error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	s, err := newSession(spec, emit, fail)
 	if err != nil {
 		return err
+	}
+	if change != nil {
+		change(s)
 	}
 	defer func() {
 		if closed := s.log.Close(); closed != nil {

@@ -129,14 +129,9 @@ func (a *app) run(ctx context.Context, f runFlags, args []string) error {
 
 // prepare reads and checks everything before anything starts.
 func (j *job) prepare(args []string) error {
-	if _, ok := drivers(j.app.err)[j.flags.driver]; !ok {
-		return usage(fmt.Errorf("no driver is called %q: confluent or franz", j.flags.driver))
+	if err := j.equip(); err != nil {
+		return err
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("find kbench's own program: %w", err)
-	}
-	j.worker = []string{self, "worker"}
 	security, changes, err := clientProperties(j.flags)
 	if err != nil {
 		return usage(err)
@@ -157,6 +152,24 @@ func (j *job) prepare(args []string) error {
 	if len(problems) > 0 {
 		return usage(errors.Join(problems...))
 	}
+	return j.ready(security)
+}
+
+// equip finds what every run is made with.
+func (j *job) equip() error {
+	if _, ok := drivers(j.app.err)[j.flags.driver]; !ok {
+		return usage(fmt.Errorf("no driver is called %q: confluent or franz", j.flags.driver))
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find kbench's own program: %w", err)
+	}
+	j.worker = []string{self, "worker"}
+	return nil
+}
+
+// ready settles, for a plan that is made, where its runs lie and on what cluster they run.
+func (j *job) ready(security map[string]string) error {
 	j.layOut()
 	if err := j.unused(); err != nil {
 		return usage(err)

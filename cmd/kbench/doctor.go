@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kbench/kbench/internal/cluster"
+	"github.com/kbench/kbench/internal/rundir"
+	"github.com/kbench/kbench/internal/timing"
+	"github.com/kbench/kbench/reports"
+	"github.com/kbench/kbench/scenarios"
+)
+
+// doctorFlags are those of kbench doctor.
+type doctorFlags struct {
+	timing, json, quiet bool
+	driver, out         string
+}
+
+func (a *app) doctorCommand() *cobra.Command {
+	var f doctorFlags
+	c := &cobra.Command{
+		Use:   "doctor [--timing [DIR...]]",
+		Short: "Check whether this machine can do kbench's work: whether its timings can be trusted",
+		Long: `Check whether this machine can do kbench's work.
+
+Without run directories kbench puts its load on a synthetic server (the embedded cluster) whose leader stands still for a
+second, and holds what it publishes against arithmetic: response and service time of acknowledgements, end-to-end latency,
+and the lag of the load, with a client's buffer that takes everything and with one that stops the sender. It takes half a minute.
+
+With run directories of the scenario stalled-leader (or any that pauses the leader of one partition under a steady rate)
+it compares what was published of those runs. A run directory may also be a folder of them, as 'kbench run' leaves it.
+
+Exit codes: 0 every figure agrees · 2 usage error · 3 arithmetic has nothing to say about a run · 4 timings cannot be
+trusted · 130 interrupted.`,
+		Example: `  kbench doctor --timing
+  kbench doctor --timing --driver franz --json
+  kbench run stalled-leader --cluster local --out stalled && kbench doctor --timing stalled`,
+		RunE: func(c *cobra.Command, dirs []string) error { return a.doctor(c.Context(), f, dirs) },
+	}
+	flags := c.Flags()
+	flags.BoolVar(&f.timing, "timing", false, "check the timings (all that there is to check as yet)")
+	flags.BoolVar(&f.json, "json", false, "print the comparison as JSON")
+	flags.BoolVar(&f.quiet, "quiet", false, "no progress on stderr")
+	flags.StringVar(&f.driver, "driver", "confluent", "client library of the self-test: confluent or franz")
+	flags.StringVar(&f.out, "out", "", "folder to keep the self-test's run directories in (default: they are removed unless something is wrong)")
+	return c
+}
+
+func (a *app) doctor(ctx context.Context, f doctorFlags, dirs []string) error {
+	code := 0
+	if len(dirs) == 0 {
+		var remove func() error
+		var err error
+		if dirs, remove, err = a.selfTest(ctx, f); err != nil {
+			return err
+		}
+		defer func() {
+			if code == 0 {
+				_ = remove() // nothing that anybody needs
+			}
+		}()
+	}
+	document, err := compareTimings(dirs)
+	if err != nil {
+		return err
+	}
+	code, a.exit = document.ExitCode, document.ExitCode
+	if f.json {
+		return reports.WriteJSON(a.out, document)
+	}
+	return reports.DoctorText(a.out, document, style(a.out))
+}
+
+// compareTimings holds runs against arithmetic.
+func compareTimings(dirs []string) (reports.Doctor, error) {
+	var results []timing.Result
+	var problems []error
+	for _, dir := range dirs {
+		runs, err := runsIn(dir)
+		if err != nil {
+			return reports.Doctor{}, usage(err)
+		}
+		for _, run := range runs {
+			r, err := timing.Check(run)
+			if err != nil {
+				problems = append(problems, err)
+				continue
+			}
+			results = append(results, r)
+		}
+	}
+	return reports.NewDoctor(results, problems), nil
+}
+
+// runsIn are the run directories that a folder is or holds.
+func runsIn(dir string) ([]string, error) {
+	if _, err := os.Stat(filepath.Join(dir, rundir.MetaFile)); err == nil {
+		return []string{dir}, nil
+	}
+	found, err := filepath.Glob(filepath.Join(dir, "*", rundir.MetaFile))
+	if err != nil || len(found) == 0 {
+		return nil, errors.Join(fmt.Errorf("%s is no run directory and holds none: give what 'kbench run stalled-leader' has left", dir), err)
+	}
+	for i := range found {
+		found[i] = filepath.Dir(found[i])
+	}
+	return found, nil
+}
+
+// selfTestCells are what the self-test changes about stalled-leader besides making it short. A record is 1,000 bytes, so that of
+// 2,000 that are due in the pause 256 KiB hold about the eighth part and 64 MiB all.
+func selfTestCells() []map[string]string {
+	return []map[string]string{
+		{"client.acks": "1", "client.buffer.memory": "64MiB"},
+		{"client.acks": "all", "client.buffer.memory": "256KiB"},
+		{"client.acks": "all", "client.buffer.memory": "256KiB", "producers.count": "4"},
+		{"client.acks": "0", "client.buffer.memory": "64MiB"},
+	}
+}
+
+// selfTest runs kbench's own load, with everything recorded and published as ever, on a server whose pauses are known.
+// remove takes the run directories away again.
+func (a *app) selfTest(ctx context.Context, f doctorFlags) (dirs []string, remove func() error, err error) {
+	remove = func() error { return nil }
+	if f.out == "" {
+		if f.out, err = os.MkdirTemp("", "kbench-doctor-"); err != nil {
+			return nil, remove, &exitError{reports.ExitBroken, err}
+		}
+		remove = func() error { return os.RemoveAll(f.out) }
+	}
+	var plan []planned
+	for _, cell := range selfTestCells() {
+		run, err := selfTestRun(cell)
+		if err != nil {
+			return nil, remove, err
+		}
+		plan = append(plan, planned{Run: run})
+	}
+	j := &job{app: a, flags: runFlags{cluster: string(cluster.Embedded), driver: f.driver, out: f.out}, progress: newProgress(a.err, f.quiet), plan: plan}
+	if err := errors.Join(j.equip(), j.ready(nil)); err != nil {
+		return nil, remove, err
+	}
+	if err := j.runAll(ctx); err != nil {
+		return nil, remove, err
+	}
+	for _, p := range j.plan {
+		dirs = append(dirs, p.dir)
+	}
+	if ctx.Err() != nil {
+		return nil, remove, &exitError{reports.ExitInterrupted, context.Cause(ctx)}
+	}
+	return dirs, remove, nil
+}
+
+func selfTestRun(cell map[string]string) (scenarios.Run, error) {
+	assignments := []string{
+		"about=a leader that stands still for 1 s in 5 s, and arithmetic", "load.rate=2000/s", "load.warmup=500ms", "load.duration=5s", "matrix={}",
+		"faults=[{at: 2s, pause: leader(orders/0), for: 1s}]",
+	}
+	for path, value := range cell {
+		assignments = append(assignments, path+"="+value)
+	}
+	var changes []scenarios.Change
+	for _, assignment := range assignments {
+		c, err := scenarios.Set(assignment)
+		if err != nil {
+			return scenarios.Run{}, err
+		}
+		changes = append(changes, c)
+	}
+	s, err := scenarios.Open("stalled-leader", changes...)
+	if err != nil {
+		return scenarios.Run{}, err
+	}
+	plan, err := scenarios.NewPlan(s)
+	if err != nil {
+		return scenarios.Run{}, err
+	}
+	plan[0].Cell = cell
+	return plan[0], nil
+}
