@@ -54,6 +54,7 @@ type Results struct {
 	Version   int        `json:"kbench_results"` // 1
 	Results   []Document `json:"results"`
 	Scenarios []Repeats  `json:"scenarios"` // the runs of each scenario and cell, taken together
+	Rankings  []Ranking  `json:"rankings"`  // of each scenario with a matrix: its cells compared
 	ExitCode  int        `json:"exit_code"`
 }
 
@@ -255,13 +256,13 @@ type Threshold struct {
 	OK    bool     `json:"ok"`
 }
 
-// Several joins the documents of several runs.
-func Several(docs []Document) Results {
+// Several joins the documents of several runs, and what comparing them says.
+func Several(docs []Document, rankings ...Ranking) Results {
 	codes := make([]int, len(docs))
 	for i, d := range docs {
 		codes[i] = d.ExitCode
 	}
-	return Results{Version: 1, Results: orEmpty(docs), Scenarios: repeats(docs), ExitCode: CombinedExit(codes)}
+	return Results{Version: 1, Results: orEmpty(docs), Scenarios: repeats(docs), Rankings: orEmpty(rankings), ExitCode: CombinedExit(codes)}
 }
 
 // WriteJSON writes one document, indented: a Document, Judged or Results.

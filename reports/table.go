@@ -3,6 +3,7 @@ package reports
 import (
 	"fmt"
 	"io"
+	"slices"
 )
 
 // Line is one run on one line, for the list of many.
@@ -28,9 +29,9 @@ func longest(faults []Fault) string {
 	return millis(&n)
 }
 
-// Table writes many runs: for each scenario and cell the runs as expected of the runs made, and below it each run that
-// was not as expected, with its reasons.
-func Table(w io.Writer, docs []Document, style Style) error {
+// Table writes many runs: for each scenario and cell the runs as expected of the runs made, below it each run that was not
+// as expected, with its reasons, and last how the cells of a matrix compare.
+func Table(w io.Writer, docs []Document, style Style, rankings ...Ranking) error {
 	p := &page{style: style}
 	rows := [][]string{{"scenario", "expected", "verdict", "acked", "lost", "dup.", "unavail.", "ack p99"}}
 	met, scenario := 0, ""
@@ -50,6 +51,7 @@ func Table(w io.Writer, docs []Document, style Style) error {
 	p.table(rows)
 	p.sensitivities(repeats(docs))
 	p.unexpected(docs)
+	p.rankings(rankings)
 	if _, err := io.WriteString(w, p.String()); err != nil {
 		return fmt.Errorf("write the table: %w", err)
 	}
@@ -69,7 +71,8 @@ func simulatedNote(docs []Document) string {
 	return fmt.Sprintf(", %d SIMULATED", n)
 }
 
-// groups puts the runs of one scenario and cell together, in the order in which they first come.
+// groups puts the runs of one scenario and cell together: scenarios in the order in which they first come, their cells in
+// the order of their values, since that of a plan is drawn.
 func groups(docs []Document) [][]Document {
 	var all [][]Document
 	at := map[string]int{}
@@ -82,6 +85,18 @@ func groups(docs []Document) [][]Document {
 		}
 		all[i] = append(all[i], d)
 	}
+	first := map[string]int{}
+	for i, g := range all {
+		if _, known := first[g[0].Scenario]; !known {
+			first[g[0].Scenario] = i
+		}
+	}
+	slices.SortStableFunc(all, func(a, b []Document) int {
+		if d := first[a[0].Scenario] - first[b[0].Scenario]; d != 0 {
+			return d
+		}
+		return compareCells(a[0].Cell, b[0].Cell)
+	})
 	return all
 }
 
@@ -101,7 +116,7 @@ func summarize(group []Document) ([]string, int) {
 	}
 	name := group[0].Scenario
 	if len(group[0].Cell) > 0 {
-		name = "  " + cell(group[0].Cell)
+		name = "  " + labelOf(group[0].Cell)
 	}
 	return []string{name, fmt.Sprintf("%d/%d", met, len(group)), tally(verdicts),
 		total(group, func(c Counts) *uint64 { return c.Acked }), total(group, func(c Counts) *uint64 { return c.Lost }),

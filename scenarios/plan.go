@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Run is one run of a plan.
@@ -234,4 +235,15 @@ func cellProblems(root *node, known Problems) Problems {
 		}
 	}
 	return problems
+}
+
+// WarmUp is the scenario's load for so long, and nothing else: it is not judged, hurts nobody and has no objective. Not ok
+// where the load is strict steps.
+func (s Scenario) WarmUp(d time.Duration) (Scenario, bool) {
+	if len(s.Steps) > 0 || !s.Load.Max && s.Load.Rate == 0 {
+		return s, false
+	}
+	s.Load.Warmup, s.Load.Duration, s.Load.Records = 0, d, 0
+	s.Guarantee, s.Expect, s.Faults, s.Thresholds, s.Objective, s.tree = Unjudged, Expect{}, nil, nil, Objective{}, nil
+	return s, true
 }

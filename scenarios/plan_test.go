@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestPlanIsEveryCellForEachRepeat(t *testing.T) {
@@ -270,5 +271,18 @@ func TestTopicAndNodeConfiguration(t *testing.T) {
 	}
 	if got := s.NodeConfig(); got["log.segment.bytes"] != "1048576" || got["min.insync.replicas"] != "2" || len(got) != 4 {
 		t.Errorf("nodes get %v", got)
+	}
+}
+
+func TestAWarmUpIsTheLoadAlone(t *testing.T) {
+	s, can := parsed(t, contractsExample, "thresholds=['lost <= 0']").WarmUp(12 * time.Second)
+	if !can || s.Load.Duration != 12*time.Second || s.Load.Warmup != 0 || s.Guarantee != Unjudged || len(s.Faults)+len(s.Thresholds) > 0 || s.Client["acks"] == "" {
+		t.Errorf("%+v", s)
+	}
+	if err := Validate(s); err != nil {
+		t.Error(err)
+	}
+	if _, can := parsed(t, produces, "steps=[{send: 5}]", "load={}").WarmUp(time.Second); can {
+		t.Error("steps warm up")
 	}
 }

@@ -66,6 +66,7 @@ type berth struct {
 	why     string
 	reader  bench.Reader // for the judge: past proxies, where there are any
 	logs    string       // where its nodes write, "" where kbench does not know
+	cold    bool         // nothing was run on it yet
 }
 
 // choose settles the kind of cluster, before anything starts, and refuses scenarios that it cannot show.
@@ -127,7 +128,7 @@ func (f *fleet) close() error {
 func (f *fleet) bringUp(ctx context.Context, s scenarios.Scenario) (*berth, error) {
 	f.made++
 	f.note("cluster: %s (%s)", f.kind, f.why)
-	b := &berth{why: f.why}
+	b := &berth{why: f.why, cold: true}
 	var err error
 	switch f.kind {
 	case cluster.Local:

@@ -22,8 +22,9 @@ type sink interface {
 
 // reportFlags are the forms of a report besides the summary.
 type reportFlags struct {
-	json    string // a file, or - for stdout
-	folders export.Folders
+	json      string // a file, or - for stdout
+	objective string // in place of that of a matrix
+	folders   export.Folders
 }
 
 func (a *app) reportCommand() *cobra.Command {
@@ -37,8 +38,12 @@ DIR is a run directory, or a folder of several. Figures and verdict are taken an
 can be exported. Each run has a folder of its name in the one that is given; files that are there already under the names
 written are replaced, all others left alone. docs/export.md tells what is in each file.
 
+Of a folder of several runs the cells of each matrix are compared again, by --objective if it is given. There the runs' own
+result documents are taken; 'kbench report DIR/*' takes each figure anew.
+
 The exit code is that of the runs, as with 'kbench run': 1 says that a promise was broken, not that the export failed.`,
 		Example: `  kbench report kbench-runs/quickstart-20260102-150405
+  kbench report kbench-runs/grid-… --objective 'min ack.p99 where throughput > 20000/s'
   kbench report kbench-runs --csv out --parquet out      tables of all runs: out/runs.csv, out/NAME/series.csv, …
   kbench report kbench-runs/quickstart-… --hgrm out      for HdrHistogram's plotter (.hgrm) and HistogramLogProcessor (.hlog)
   duckdb -c "from 'out/*/series.parquet' select run, max(ack_response_p99_us) group by run"`,
@@ -49,6 +54,7 @@ The exit code is that of the runs, as with 'kbench run': 1 says that a promise w
 		RunE: func(c *cobra.Command, dirs []string) error { return a.report(c.Context(), dirs, f) },
 	}
 	c.Flags().StringVar(&f.json, "json", "", "write the result document to this `file` (-: stdout, in place of the summary)")
+	c.Flags().StringVar(&f.objective, "objective", "", "of a folder of several runs: what its cells are ranked by, in place of the scenario's own")
 	c.Flags().StringVar(&f.folders.HDR, "hgrm", "", "write percentile distributions and a histogram log of each run to this `folder`, for HdrHistogram's tools")
 	c.Flags().StringVar(&f.folders.CSV, "csv", "", "write time series of each run, and tables of all runs, as CSV to this `folder`")
 	c.Flags().StringVar(&f.folders.Parquet, "parquet", "", "write the same as Parquet to this `folder`")
@@ -59,6 +65,12 @@ The exit code is that of the runs, as with 'kbench run': 1 says that a promise w
 }
 
 func (a *app) report(ctx context.Context, dirs []string, f reportFlags) error {
+	switch folder := len(dirs) == 1 && rundir.HasPlan(dirs[0]); {
+	case folder && !f.folders.Any():
+		return a.reportPlan(dirs[0], f.json, f.objective)
+	case f.objective != "":
+		return usage(errors.New("--objective ranks the runs of one folder: such as kbench report kbench-runs/grid-… --objective 'max throughput'"))
+	}
 	dirs, err := runDirs(dirs)
 	if err != nil {
 		return usage(err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -25,9 +24,15 @@ import (
 	"github.com/kbench/kbench/scenarios"
 )
 
+const (
+	defaultCluster = "auto"
+	defaultDriver  = "confluent"
+)
+
 // runFlags are those of kbench run.
 type runFlags struct {
 	cluster, driver, commandConfig, out string
+	resume, objective                   string
 	bootstrap, properties, set          []string
 	seed                                int64
 	repeat                              int
@@ -43,10 +48,18 @@ func (a *app) runCommand() *cobra.Command {
 		Long: `Run scenarios, each a built-in name ('kbench scenarios list') or a YAML file; without one, quickstart.
 
 The result goes to stdout, progress to stderr, and everything that was recorded to a run directory, which
-'kbench check' judges again at any time.`,
+'kbench check' judges again at any time.
+
+A scenario with a matrix is run for each combination of its values ('cell'), as often as its repeat says. The cells of each
+repeat come in an order drawn by the seed, on one warm cluster where they need the same. The result ranks them by the
+objective, and says which differences are more than noise. What was interrupted goes on with --resume.`,
 		Example: `  kbench run
   kbench run leader-loss leader-loss-acks-1
   kbench run quickstart --set client.acks=1 --set load.rate=20000/s
+  kbench run buffer-rule                                   # would more buffer.memory help here?
+  kbench run my.yaml --repeat 9 --set 'matrix={client.acks: [1, all], client.batch.size: [16KiB, 1MiB]}' \
+      --objective 'max throughput where ack.p99 < 50ms' --out grid
+  kbench run --resume grid                                 # go on where it was interrupted
   kbench run my.yaml --bootstrap-server broker:9092 --command-config client.properties --json`,
 		ValidArgsFunction: completeScenarios,
 		RunE:              func(c *cobra.Command, args []string) error { return a.run(c.Context(), f, args) },
@@ -54,6 +67,8 @@ The result goes to stdout, progress to stderr, and everything that was recorded 
 	f.add(c)
 	flags := c.Flags()
 	flags.IntVar(&f.repeat, "repeat", 0, "runs of each cell (0: as the scenario says)")
+	flags.StringVar(&f.objective, "objective", "", "what a matrix's cells are ranked by: 'max throughput', 'min ack.p99', 'max throughput where ack.p99 < 50ms'")
+	flags.StringVar(&f.resume, "resume", "", "folder of several runs to go on with: runs that came to their end are kept")
 	flags.DurationVar(&f.timeout, "timeout", 0, "end everything after this time (0: no limit)")
 	return c
 }
@@ -61,11 +76,11 @@ The result goes to stdout, progress to stderr, and everything that was recorded 
 // add gives a command the flags that say which cluster is loaded, how, and where the result goes.
 func (f *runFlags) add(c *cobra.Command) {
 	flags := c.Flags()
-	flags.StringVar(&f.cluster, "cluster", "auto", "kind of cluster: auto, local, embedded or external")
+	flags.StringVar(&f.cluster, "cluster", defaultCluster, "kind of cluster: auto, local, embedded or external")
 	flags.StringSliceVar(&f.bootstrap, "bootstrap-server", nil, "addresses of an external cluster, HOST:PORT,...")
 	flags.StringVar(&f.commandConfig, "command-config", "", "file of Kafka client properties for every client")
 	flags.StringArrayVarP(&f.properties, "client-property", "X", nil, "a property of every client that knows it: key=value; only producers: producer.key=value; only consumers: consumer.key=value")
-	flags.StringVar(&f.driver, "driver", "confluent", "client library under test: confluent or franz")
+	flags.StringVar(&f.driver, "driver", defaultDriver, "client library under test: confluent or franz")
 	flags.StringArrayVar(&f.set, "set", nil, "override a field of the scenario: path=value")
 	flags.Int64Var(&f.seed, "seed", 0, "seed of keys, sizes, victims and times (0: drawn, and recorded)")
 	flags.StringVar(&f.out, "out", "", "folder for the run directories (default kbench-runs/SCENARIO-TIME)")
@@ -88,14 +103,18 @@ type job struct {
 	noLooks  bool                 // as bench.Config's
 	worker   []string
 	out      string
-	docs     []reports.Document
+	saved    *rundir.Plan // what --resume goes on with
+	sittings []rundir.Sitting
+	done     []reports.Trial // runs with a result, in the plan's order
 	last     reports.Summary
+	took     pace
 }
 
 // planned is one run of the plan.
 type planned struct {
 	scenarios.Run
-	dir string
+	dir  string
+	done bool // in an earlier sitting
 }
 
 // title of a run: its scenario, cell and repeat.
@@ -111,24 +130,34 @@ func (p planned) title() string {
 }
 
 func (a *app) run(ctx context.Context, f runFlags, args []string) error {
-	if len(args) == 0 {
+	if len(args) == 0 && f.resume == "" {
 		args = []string{"quickstart"}
 	}
 	j := &job{app: a, flags: f, progress: newProgress(a.err, f.quiet)}
 	if err := j.prepare(args); err != nil {
 		return err
 	}
+	release, err := j.begin()
+	if err != nil {
+		return &exitError{reports.ExitBroken, err}
+	}
+	defer release()
 	if f.timeout > 0 {
 		var cancel func()
 		ctx, cancel = context.WithTimeoutCause(ctx, f.timeout, fmt.Errorf("the time limit of %s is over", f.timeout))
 		defer cancel()
 	}
-	err := j.runAll(ctx)
+	err = j.runAll(ctx)
 	return errors.Join(err, j.report())
 }
 
 // prepare reads and checks everything before anything starts.
 func (j *job) prepare(args []string) error {
+	if j.flags.resume != "" {
+		if err := j.resumed(); err != nil {
+			return usage(err)
+		}
+	}
 	if err := j.equip(); err != nil {
 		return err
 	}
@@ -139,20 +168,16 @@ func (j *job) prepare(args []string) error {
 	if err := understood(security); err != nil {
 		return usage(err)
 	}
-	var problems []error
-	for _, arg := range args {
-		runs, err := j.planOf(arg, changes)
-		if err != nil {
-			problems = append(problems, err)
-		}
-		for _, r := range runs {
-			j.plan = append(j.plan, planned{Run: r})
-		}
+	if err := j.planAll(args, changes); err != nil {
+		return usage(err)
 	}
-	if len(problems) > 0 {
-		return usage(errors.Join(problems...))
+	if err := j.ready(security); err != nil || j.saved == nil || len(args) == 0 {
+		return err
 	}
-	return j.ready(security)
+	if err := j.same(); err != nil {
+		return usage(err)
+	}
+	return nil
 }
 
 // equip finds what every run is made with.
@@ -170,15 +195,58 @@ func (j *job) equip() error {
 
 // ready settles, for a plan that is made, where its runs lie and on what cluster they run.
 func (j *job) ready(security map[string]string) error {
-	j.layOut()
-	if err := j.unused(); err != nil {
-		return usage(err)
-	}
-	j.fleet = &fleet{
-		bootstrap: j.flags.bootstrap, security: security, dir: j.out, note: j.progress.note,
-	}
+	j.fleet = &fleet{bootstrap: j.flags.bootstrap, security: security, note: j.progress.note}
 	if err := j.fleet.choose(cluster.Kind(j.flags.cluster), j.plan); err != nil {
 		return usage(err)
+	}
+	if err := j.layOut(); err != nil {
+		return usage(err)
+	}
+	j.fleet.dir, j.fleet.made = j.out, clustersIn(j.out)
+	return nil
+}
+
+// planAll is what is to be run: what the arguments mean or, with none, what the folder to go on with says.
+func (j *job) planAll(args []string, changes []scenarios.Change) error {
+	if j.saved != nil && len(args) == 0 {
+		if len(changes)+len(j.flags.set)+len(j.flags.properties) > 0 || j.flags.seed != 0 || j.flags.repeat != 0 {
+			return fmt.Errorf("--resume %s goes on with what was begun: --set, -X, --seed and --repeat cannot change it", j.flags.resume)
+		}
+		var err error
+		if j.plan, err = fromPlan(j.flags.resume, *j.saved); err != nil {
+			return err
+		}
+		return j.rankBy(j.flags.objective)
+	}
+	var problems []error
+	for _, arg := range args {
+		runs, err := j.planOf(arg, changes)
+		if err != nil {
+			problems = append(problems, err)
+		}
+		for _, r := range runs {
+			j.plan = append(j.plan, planned{Run: r})
+		}
+	}
+	return errors.Join(append(problems, j.rankBy(j.flags.objective))...)
+}
+
+// rankBy puts an objective in place of the scenarios' own.
+func (j *job) rankBy(objective string) error {
+	if objective == "" {
+		return nil
+	}
+	o, err := scenarios.ParseObjective(objective)
+	if err != nil {
+		return fmt.Errorf("--objective: %w", err)
+	}
+	cells := false
+	for i := range j.plan {
+		j.plan[i].Scenario.Objective = o
+		cells = cells || len(j.plan[i].Cell) > 0
+	}
+	if !cells && len(j.plan) > 0 {
+		return errors.New("--objective ranks the cells of a matrix, and there is none: such as --set 'matrix={client.acks: [1, all]}'")
 	}
 	return nil
 }
@@ -240,9 +308,13 @@ func understood(security map[string]string) error {
 // changes are what the command line changes about a scenario. What stands later wins.
 func (j *job) changes(properties []scenarios.Change) ([]scenarios.Change, error) {
 	changes := slices.Clone(properties)
-	assignments := j.flags.set
-	if j.flags.seed != 0 {
-		assignments = append(assignments, "seed="+strconv.FormatInt(j.flags.seed, 10))
+	assignments := slices.Clone(j.flags.set)
+	seed := j.flags.seed
+	if next := len(j.plan); seed == 0 && j.saved != nil && next < len(j.saved.Runs) {
+		seed = j.saved.Runs[next].Seed // the first run of each scenario has its seed
+	}
+	if seed != 0 {
+		assignments = append(assignments, "seed="+strconv.FormatInt(seed, 10))
 	}
 	if j.flags.repeat != 0 {
 		assignments = append(assignments, "repeat="+strconv.Itoa(j.flags.repeat))
@@ -294,38 +366,6 @@ func clientProperties(f runFlags) (security map[string]string, changes []scenari
 	return security, changes, nil
 }
 
-// layOut gives each run its directory.
-func (j *job) layOut() {
-	stamp := time.Now().Format("20060102-150405")
-	j.out = j.flags.out
-	if j.out == "" {
-		name := j.plan[0].Scenario.Name
-		if len(j.plan) > 1 {
-			name = "runs"
-		}
-		j.out = filepath.Join("kbench-runs", name+"-"+stamp)
-	}
-	if len(j.plan) == 1 {
-		j.plan[0].dir = j.out
-		return
-	}
-	for i := range j.plan {
-		j.plan[i].dir = filepath.Join(j.out, fmt.Sprintf("%03d-%s", i+1, j.plan[i].Scenario.Name))
-	}
-}
-
-// unused refuses a directory that holds a run already: its record is evidence, and no verdict may be told from it.
-func (j *job) unused() error {
-	for _, p := range j.plan {
-		for _, name := range []string{rundir.MetaFile, rundir.HistoryDir} {
-			if _, err := os.Lstat(filepath.Join(p.dir, name)); !errors.Is(err, fs.ErrNotExist) {
-				return errors.Join(fmt.Errorf("%s holds a run already: give another folder with --out", p.dir), err)
-			}
-		}
-	}
-	return nil
-}
-
 // runAll carries the plan out, one run after another. A run that fails does not keep the next from being tried, an
 // interruption does.
 func (j *job) runAll(ctx context.Context) (err error) {
@@ -334,7 +374,14 @@ func (j *job) runAll(ctx context.Context) (err error) {
 			err = errors.Join(err, &exitError{reports.ExitBroken, closed})
 		}
 	}()
+	j.announce()
 	for i, p := range j.plan {
+		if p.done {
+			if err := j.keep(p); err != nil {
+				return err
+			}
+			continue
+		}
 		if ctx.Err() != nil {
 			return &exitError{reports.ExitInterrupted, context.Cause(ctx)}
 		}
@@ -349,6 +396,9 @@ func (j *job) runAll(ctx context.Context) (err error) {
 		if err := j.one(ctx, p); err != nil {
 			return err
 		}
+		if len(p.Cell) > 0 {
+			j.discard(j.last.Meta)
+		}
 	}
 	return nil
 }
@@ -358,10 +408,27 @@ func (j *job) one(ctx context.Context, p planned) error {
 	if err := os.MkdirAll(p.dir, 0o755); err != nil {
 		return &exitError{reports.ExitBroken, fmt.Errorf("run directory: %w", err)}
 	}
+	began := time.Now()
 	b, err := j.fleet.forRun(ctx, p.Scenario)
 	if err != nil {
 		return j.noCluster(ctx, p, err)
 	}
+	if err := j.warm(ctx, p, b); err != nil {
+		return err
+	}
+	if b.cold {
+		began = time.Now() // what the cluster took is not what a run takes
+	}
+	b.cold = false
+	if err := j.record(ctx, p, b); err != nil {
+		return err
+	}
+	j.took.add(time.Since(began))
+	return j.conclude(p)
+}
+
+// record makes one run on a cluster, and leaves in its directory what came of it.
+func (j *job) record(ctx context.Context, p planned, b *berth) error {
 	if err := linkLogs(p.dir, b.logs); err != nil {
 		return &exitError{reports.ExitBroken, err}
 	}
@@ -380,7 +447,7 @@ func (j *job) one(ctx context.Context, p planned) error {
 	if failed != nil {
 		j.progress.note("  %v", failed)
 	}
-	return j.conclude(p)
+	return nil
 }
 
 // update shows how a run goes to all who want to know.
@@ -418,11 +485,31 @@ func (j *job) conclude(p planned) error {
 	if err != nil {
 		return &exitError{reports.ExitBroken, err}
 	}
-	j.docs, j.last = append(j.docs, summary.Document), summary
+	j.last = summary
+	j.add(p, summary.Document, summary.Meta)
 	if len(j.plan) > 1 {
 		j.progress.note("  %s", reports.Line(summary.Document, style(j.app.err)))
 	}
+	j.standings()
 	return nil
+}
+
+func (j *job) add(p planned, d reports.Document, m rundir.Meta) {
+	j.done = append(j.done, reports.Trial{Document: d, Counters: m.Counters, Objective: p.Scenario.RankedBy()})
+}
+
+// discard removes the topics of a run that is over and judged: the next ones need the room, and the brokers' care.
+func (j *job) discard(m rundir.Meta) {
+	if j.fleet.current == nil || j.flags.keep || j.fleet.kind == cluster.External && m.Stage == rundir.Complete {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	for _, topic := range m.Topics {
+		if err := j.fleet.current.admin.DeleteTopic(ctx, topic.Physical); err != nil {
+			j.progress.note("  topic %s could not be removed: %v", topic.Physical, err)
+		}
+	}
 }
 
 // linkLogs lets a run directory show the logs of the cluster that it shares with others.
@@ -444,23 +531,39 @@ func linkLogs(dir, logs string) error {
 	return nil
 }
 
+// results are those of all runs so far. A plan that is not complete is no success.
+func (j *job) results() reports.Results {
+	var docs []reports.Document
+	for _, t := range j.done {
+		docs = append(docs, t.Document)
+	}
+	r := reports.Several(docs, reports.Rank(j.done, sittingNotes(j.sittings, len(docs), len(j.plan)))...)
+	if len(docs) < len(j.plan) {
+		r.ExitCode = reports.CombinedExit([]int{r.ExitCode, reports.ExitInconclusive})
+	}
+	return r
+}
+
 // report prints the result and sets the exit code.
 func (j *job) report() error {
-	if len(j.docs) == 0 {
+	j.progress.over()
+	if len(j.done) == 0 {
 		return nil
 	}
-	j.app.exit = reports.Several(j.docs).ExitCode
-	if len(j.docs) < len(j.plan) {
-		j.app.exit = reports.CombinedExit([]int{j.app.exit, reports.ExitInconclusive})
+	r := j.results()
+	j.app.exit = r.ExitCode
+	one := len(j.plan) == 1 && j.saved == nil
+	if r.ExitCode == reports.ExitInterrupted && !one {
+		j.progress.note("to go on with it: kbench run --resume %s", j.out)
 	}
 	switch {
-	case j.flags.json && len(j.plan) == 1:
-		return reports.WriteJSON(j.app.out, j.docs[0])
+	case j.flags.json && one:
+		return reports.WriteJSON(j.app.out, r.Results[0])
 	case j.flags.json:
-		return reports.WriteJSON(j.app.out, reports.Several(j.docs))
-	case len(j.plan) == 1:
+		return reports.WriteJSON(j.app.out, r)
+	case one:
 		return reports.Text(j.app.out, j.last, style(j.app.out))
 	default:
-		return reports.Table(j.app.out, j.docs, style(j.app.out))
+		return reports.Table(j.app.out, r.Results, style(j.app.out), r.Rankings...)
 	}
 }

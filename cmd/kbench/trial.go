@@ -92,20 +92,6 @@ func (h *hunt) hurry(rate float64, stop func(error)) func(bench.Progress) {
 	}
 }
 
-// discard removes the topics of a trial that is over: the next ones need the room, and the brokers' care.
-func (h *hunt) discard(m rundir.Meta) {
-	if h.fleet.current == nil || h.flags.keep || h.fleet.kind == cluster.External && m.Stage == rundir.Complete {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	for _, topic := range m.Topics {
-		if err := h.fleet.current.admin.DeleteTopic(ctx, topic.Physical); err != nil {
-			h.progress.note("  topic %s could not be removed: %v", topic.Physical, err)
-		}
-	}
-}
-
 // took takes a trial's figures into the document and judges it.
 func (h *hunt) took(ctx context.Context, t reports.CapacityTrial, s reports.Summary) (reports.CapacityTrial, error) {
 	d := s.Document

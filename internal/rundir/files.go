@@ -33,8 +33,12 @@ func Load(dir string) (Meta, error) {
 	return m, nil
 }
 
-// Runs are the run directories that a folder stands for: itself, or those directly in it, by name. An error where there are none.
+// Runs are the run directories that a folder stands for: itself, or those directly in it, by name; of a plan those that count,
+// in its order: each run's latest attempt, and no warm-up. An error where there are none.
 func Runs(dir string) ([]string, error) {
+	if HasPlan(dir) {
+		return planRuns(dir)
+	}
 	if _, err := os.Stat(filepath.Join(dir, MetaFile)); err == nil {
 		return []string{dir}, nil
 	}

@@ -14,10 +14,10 @@ const Alpha = 0.05
 // show one: of 3 and 3 runs, 2 orders of 20 are as far apart, which is more than Alpha.
 const LeastRuns = 4
 
-// Interval is a median and the order statistics around it. Confidence is the chance that such an interval holds the true
+// Estimate is a median and the order statistics around it. Confidence is the chance that such an interval holds the true
 // median, whatever the distribution: at least what was asked for or, of too few values, what the smallest and the largest
 // give. Of one value there is none, and Confidence is 0.
-type Interval struct {
+type Estimate struct {
 	N                 int
 	Median, Low, High float64
 	Confidence        float64
@@ -26,13 +26,13 @@ type Interval struct {
 // MedianInterval takes the narrowest symmetric order statistics that cover the median with the confidence asked for: the
 // k-th smallest and the k-th largest of n do with 1 - 2·P(Binomial(n, ½) < k) (David and Nagaraja, Order Statistics,
 // section 7.1). Of fewer than 6 values none covers it with 95%. Not ok: there are no values.
-func MedianInterval(values []float64, confidence float64) (i Interval, ok bool) {
+func MedianInterval(values []float64, confidence float64) (i Estimate, ok bool) {
 	n := len(values)
 	if n == 0 {
-		return Interval{}, false
+		return Estimate{}, false
 	}
 	sorted := slices.Sorted(slices.Values(values))
-	i = Interval{N: n, Median: median(sorted), Low: sorted[0], High: sorted[n-1]}
+	i = Estimate{N: n, Median: median(sorted), Low: sorted[0], High: sorted[n-1]}
 	below := math.Pow(0.5, float64(n)) // P(Binomial < k), for k = 1
 	term := below
 	i.Confidence = 1 - 2*below

@@ -26,7 +26,7 @@ type Effect struct {
 // EffectOf is the figure at one value of an axis over that at the axis's first value, within each block.
 type EffectOf struct {
 	Value string
-	Ratio Interval
+	Ratio Estimate
 }
 
 // Effects are those of all axes, and what of the variance is due to their interplay, to the repeats (drift, and what else
@@ -233,7 +233,7 @@ func ParetoFront(x, y []float64) []int {
 
 // Gain is the ratio of the figures of one cell to those of another, repeat by repeat, so that what a repeat has in common
 // does not count. Not ok: they share no repeat.
-func Gain(of, to map[int]float64) (Interval, bool) {
+func Gain(of, to map[int]float64) (Estimate, bool) {
 	var ratios []float64
 	for _, repeat := range slices.Sorted(maps.Keys(of)) {
 		if base, both := to[repeat]; both && base > 0 {
