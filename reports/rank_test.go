@@ -124,7 +124,7 @@ func rule() grid {
 	}
 	return grid{
 		name: "rule", objective: "max throughput", repeats: 6, noise: 0.01,
-		axes: map[string][]string{"client.buffer.memory": slices.Collect(maps.Keys(sizes))},
+		axes: map[string][]string{"client.buffer.memory": slices.Sorted(maps.Keys(sizes))},
 		of: func(c map[string]string, _ int) (float64, float64) {
 			return 1000 * min(100, bytes(c)/1966.08), max(2, bytes(c)/50_000)
 		},

@@ -106,10 +106,12 @@ func (j *job) same() error {
 			return err
 		}
 		switch {
+		case r.Seed != n.Seed || r.Repeat != n.Repeat:
+			return fmt.Errorf("%s was begun with another order of the cells: run %d has seed %d, and this %d", j.flags.resume, i+1, r.Seed, n.Seed)
+		case !maps.Equal(r.Cell, n.Cell):
+			return fmt.Errorf("%s was begun with another matrix: run %d is of %v, and this of %v", j.flags.resume, i+1, r.Cell, n.Cell)
 		case old != mine:
 			return fmt.Errorf("%s was begun with another scenario: %s\nleave the scenario and its changes out to go on with what was begun", j.flags.resume, firstDifference(old, mine))
-		case !maps.Equal(r.Cell, n.Cell) || r.Repeat != n.Repeat || r.Seed != n.Seed:
-			return fmt.Errorf("%s was begun with another order of the cells: run %d has seed %d, and this %d", j.flags.resume, i+1, r.Seed, n.Seed)
 		}
 	}
 	return nil

@@ -102,7 +102,7 @@ func TestAMatrixThatIsNotCompleteHasNoShares(t *testing.T) {
 
 // TestAxesOfNoiseDoNotMatter in more than Alpha of all matrices, although there are three axes.
 func TestAxesOfNoiseDoNotMatter(t *testing.T) {
-	const tries = 40
+	const tries = 25
 	found := 0
 	for seed := range int64(tries) {
 		trials := trialsOf(seed, axes333(), 2, func(rng *rand.Rand, _ []int, repeat, _ int) float64 {
