@@ -29,6 +29,7 @@ type monitor struct {
 	clock   clock.Clock
 	file    *rundir.SampleWriter
 	machine *usage.Reader
+	sockets *usage.Sockets // nil: the system does not tell
 	run     *run
 
 	mu       sync.Mutex
@@ -50,7 +51,11 @@ func newMonitor(r *run) (*monitor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &monitor{clock: r.clock, file: file, machine: usage.NewReader(), run: r, threads: map[int]*usage.Threads{}}, nil
+	m := &monitor{clock: r.clock, file: file, machine: usage.NewReader(), run: r, threads: map[int]*usage.Threads{}}
+	if sockets, err := usage.NewSockets(); err == nil {
+		m.sockets = sockets
+	}
+	return m, nil
 }
 
 // observed takes in what a session says of its client's library.
@@ -123,8 +128,12 @@ func (m *monitor) sample() {
 	start := threadTime()
 	s := rundir.Sample{At: m.clock.Now(), Machine: m.lookAtMachine()}
 	processes := m.processes()
+	traffic := m.traffic(processes)
 	for _, p := range processes {
 		if use, ok := m.look(p, s.At); ok {
+			if t, known := traffic[p.pid]; known {
+				use.In, use.Out = &t.In, &t.Out
+			}
 			s.Processes = append(s.Processes, use)
 		}
 	}
@@ -192,6 +201,24 @@ func (m *monitor) look(p process, now int64) (rundir.ProcessUse, bool) {
 	return use, true
 }
 
+// traffic of each process's sockets since the first look; nil where the system does not tell, or does no more.
+func (m *monitor) traffic(processes []process) map[int]usage.Traffic {
+	if m.sockets == nil {
+		return nil
+	}
+	pids := make([]int, len(processes))
+	for i, p := range processes {
+		pids[i] = p.pid
+	}
+	traffic, err := m.sockets.Look(pids)
+	if err != nil {
+		_ = m.sockets.Close()
+		m.sockets = nil // what was missed would be counted at the wrong time
+		return nil
+	}
+	return traffic
+}
+
 // forget the threads of processes that have ended.
 func (m *monitor) forget(alive []process) {
 	maps.DeleteFunc(m.threads, func(pid int, _ *usage.Threads) bool {
@@ -215,6 +242,9 @@ func (m *monitor) lookAtMachine() *rundir.MachineUse {
 func (m *monitor) close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.sockets != nil {
+		_ = m.sockets.Close()
+	}
 	return errors.Join(m.failed, m.file.Close())
 }
 
@@ -231,7 +261,7 @@ func (s *session) windows(intervals []client.Interval) []rundir.ClientWindow {
 		for _, b := range i.Brokers {
 			w.Brokers = append(w.Brokers, rundir.BrokerWindow{
 				Broker: b.Broker, Queue: spread(b.Queue), Outgoing: spread(b.Outgoing), RoundTrip: spread(b.RoundTrip),
-				Throttle: spread(b.Throttle), Out: b.Out, In: b.In,
+				Throttle: spread(b.Throttle), Out: b.Out, In: b.In, Allowed: b.Allowed,
 			})
 		}
 		list = append(list, w)

@@ -106,6 +106,7 @@ type BrokerInterval struct {
 	RoundTrip Spread // a request: from then to its answer
 	Throttle  Spread // an answer: for how long the broker held the client back by quota
 	Out, In   *int64 // bytes on the connection; nil: not known
+	Allowed   int    // requests that the library lets be unanswered at a time while it has more to send; 0: not known
 }
 
 // Spread is how many values there were and how they were spread: the least, p50, p75, p90, p95, p99, p99.99, the most.

@@ -65,7 +65,7 @@ type ProcessUse struct {
 	Memory  *int64  `json:"memory_bytes"`
 	Read    *int64  `json:"disk_read_bytes"` // from the storage itself; what the page cache answered is not among it
 	Written *int64  `json:"disk_written_bytes"`
-	In      *int64  `json:"network_in_bytes,omitempty"`
+	In      *int64  `json:"network_in_bytes,omitempty"` // over its TCP sockets since they were first looked at
 	Out     *int64  `json:"network_out_bytes,omitempty"`
 	Threads *Thread `json:"threads,omitempty"`
 }
@@ -112,6 +112,7 @@ type BrokerWindow struct {
 	Throttle  *Spread `json:"throttle,omitempty"`   // an answer: for how long the broker holds the client back by quota
 	Out       *int64  `json:"out_bytes,omitempty"`
 	In        *int64  `json:"in_bytes,omitempty"`
+	Allowed   int     `json:"allowed,omitempty"` // requests that may be unanswered at a time; 0: not known
 }
 
 // Spread is how many values there were in a window and how they were spread. It stands as a list of numbers: count, sum,

@@ -44,7 +44,7 @@ func Glossary() []Word {
 		{ofProcess, "memory", "bytes", "resident, at the end of the step"},
 		{ofProcess, "disk_read", "bytes/s", "from storage, past the page cache"},
 		{ofProcess, "disk_written", "bytes/s", "to storage, when the kernel took it out of the page cache or the process waited for it"},
-		{ofProcess, "network_in", "bytes/s", "kbench: of its producers' libraries; a broker: at its listeners"},
+		{ofProcess, "network_in", "bytes/s", "over its TCP sockets, as the kernel counts the streams; what one carried between the last look and its end is missing"},
 		{ofProcess, "network_out", "bytes/s", "likewise"},
 		{ofClient, "queued", "records", "in the client without an acknowledgement, at the end of the step"},
 		{ofClient, "queued_bytes", "bytes", "likewise"},

@@ -23,6 +23,7 @@ const (
 	allUnderWay = 0.80 // share of the allowed requests, unanswered on average, from which the client waits for the broker
 	fewUnderWay = 0.50 // share below which the broker could have been asked for more
 	alwaysBusy  = 0.90 // share of the time from which a thread that runs or is ready to counts as busy all the time
+	underWay    = 0.50 // share of a record's time in the client below which the buffer holds little but what is under way
 	usualMost   = 5    // requests in flight: what more are allowed than Kafka's default says nothing about who waits
 	spent       = 0.95 // share of the machine's processors from which there are none to spare
 	othersShare = 0.25 // share that is other processes' from which the load was limited by neither of the two
@@ -42,7 +43,10 @@ type evidence struct {
 
 	broker    int32    // with the most requests unanswered
 	inFlight  *float64 // at it, at a time, of each producer on average
-	most      int      // that a producer may have at a broker
+	most      int      // that a producer may have at it, as its library lets it
+	limit     int      // likewise, as its settings do; 0: not known
+	backlog   *float64 // share of their time in the client that records spent before they were in a request
+	spins     bool     // the library's threads do not sleep while they wait for answers
 	throttled *float64 // share of the time for which brokers held the client back by quota
 
 	machine         *Machine
@@ -92,14 +96,13 @@ func (e evidence) whoWaits() (LimitedBy, string) {
 	case e.inFlight == nil:
 		return e.withoutQueues(waiting)
 	}
-	most := min(e.most, usualMost)
-	if e.most <= 0 {
-		most = usualMost
-	}
+	most := bounded(e.most)
 	share := *e.inFlight / float64(most)
 	under := fmt.Sprintf("%.1f of %d requests were unanswered at a time at broker %d", *e.inFlight, most, e.broker)
-	clientBusy, brokerBusy := busyAllTheTime(e.client), busyAllTheTime(e.busiestBroker)
+	clientBusy, brokerBusy := busyAllTheTime(e.client) && !e.spins, busyAllTheTime(e.busiestBroker)
 	switch {
+	case waiting && e.backlog != nil && *e.backlog < underWay && *e.inFlight < allUnderWay*float64(bounded(e.limit)) && !brokerBusy:
+		return ByClient, under + ", and records spent " + percent(1-*e.backlog) + " of their time in the client in them: its buffer holds no more"
 	case share >= allUnderWay && clientBusy && !brokerBusy:
 		return "", under + ", but a thread of the client was busy all the time, and may have read the answers late"
 	case share >= allUnderWay:
@@ -114,6 +117,14 @@ func (e evidence) whoWaits() (LimitedBy, string) {
 		return ByClient, under + " while records waited for room: the client's library or its buffer let no more through"
 	}
 	return "", under + ": neither few nor all"
+}
+
+// bounded is how many requests in flight are all: what is allowed beyond Kafka's default, or not known, says nothing.
+func bounded(allowed int) int {
+	if allowed <= 0 {
+		return usualMost
+	}
+	return min(allowed, usualMost)
 }
 
 // withoutQueues tells what can be told where the library says nothing of its requests.
@@ -173,11 +184,18 @@ func (c *computation) evidence(m rundir.Meta, w *waits) evidence {
 	e := evidence{
 		planned: m.Load.RatePerS, max: m.Load.Max, acked: c.ackedPerS(), counted: m.Counters[counterSent] > 0,
 		waits: m.Counters[counterWaits], waited: min(1, c.waitedShare(m)), late: len(c.f.Lag.Shifts) > 0,
-		external: m.Cluster.Kind == "external", simulated: m.Cluster.Simulated, most: mostInFlight(m),
+		external: m.Cluster.Kind == "external", simulated: m.Cluster.Simulated, most: mostInFlight(m), limit: mostInFlight(m),
 	}
 	if broker, n, known := w.busiestBroker(); known && m.Judged.Acks != "0" {
 		e.broker, e.inFlight = broker, &n
+		if allowed := w.allowed[broker]; allowed > 0 {
+			e.most = allowed
+		}
 	}
+	if share, known := w.backlog(); known {
+		e.backlog = &share
+	}
+	e.spins = m.Client.Driver == "confluent" && m.Judged.Idempotent
 	if span := c.f.Measured.To - c.f.Measured.From; w.told && span > 0 {
 		share := w.throttledMs * 1e6 / float64(span) / float64(len(w.producers))
 		e.throttled = &share

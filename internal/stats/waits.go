@@ -38,6 +38,7 @@ type waits struct {
 	throttledMs                float64
 	told                       bool
 	inFlight                   map[int32]*meter // requests unanswered at a time, by broker, of all producers
+	allowed                    map[int32]int    // that may be, of one producer
 	producers                  map[string]bool
 }
 
@@ -51,7 +52,7 @@ type inStep struct {
 // clientWaits takes what the libraries told within a window, for the stages until the load had ended: records that were
 // intended in the measured part have their answers until then.
 func clientWaits(samples []rundir.Sample, within Window, ended int64, g *grid) *waits {
-	w := &waits{inFlight: map[int32]*meter{}, producers: map[string]bool{}}
+	w := &waits{inFlight: map[int32]*meter{}, allowed: map[int32]int{}, producers: map[string]bool{}}
 	steps := map[int]*inStep{}
 	queued := map[int]map[string][2]*int64{}
 	for _, s := range samples {
@@ -99,6 +100,7 @@ func (w *waits) add(c *rundir.ClientWindow, within Window) {
 		if b.Throttle != nil && within.Has(c.From) {
 			w.throttledMs += b.Throttle.Sum / 1000
 		}
+		w.allowed[b.Broker] = max(w.allowed[b.Broker], b.Allowed)
 		if b.RoundTrip != nil {
 			m := w.inFlight[b.Broker]
 			if m == nil {
@@ -235,17 +237,28 @@ func orNil(v float64) *float64 {
 
 func ptr[T any](v T) *T { return &v }
 
-// busiestBroker is the one with the most requests unanswered at a time, on average of the producers, and how many.
+// busiestBroker is the one with the most requests unanswered at a time of those that may be, on average of the producers.
 func (w *waits) busiestBroker() (broker int32, inFlight float64, known bool) {
+	most := 0.0
 	for _, id := range slices.Sorted(maps.Keys(w.inFlight)) {
 		m := w.inFlight[id]
 		if m.span == 0 {
 			continue
 		}
 		// Each producer's windows add their span: what is taken is a mean of the producers already.
-		if mean := m.amount / float64(m.span); !known || mean > inFlight {
-			broker, inFlight, known = id, mean, true
+		mean := m.amount / float64(m.span)
+		if share := mean / float64(max(1, w.allowed[id])); !known || share > most {
+			broker, inFlight, most, known = id, mean, share, true
 		}
 	}
 	return broker, inFlight, known
+}
+
+// backlog is the share of their time in the client that records spent before they were in a request; false where not known.
+func (w *waits) backlog() (float64, bool) {
+	queue, way := w.queue.mean(), w.outgoing.mean()+w.roundTrip.mean()
+	if math.IsNaN(queue+way) || queue+way == 0 {
+		return 0, false
+	}
+	return queue / (queue + way), true
 }

@@ -1,6 +1,8 @@
 package usage
 
 import (
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -196,12 +198,84 @@ func BenchmarkLook(b *testing.B) {
 		tasks, _ := os.ReadDir("/proc/self/task")
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(tasks)), "ns/thread")
 	})
+	b.Run("sockets", func(b *testing.B) {
+		s, err := NewSockets()
+		if err != nil {
+			b.Skip(err)
+		}
+		defer s.Close()
+		for b.Loop() {
+			if _, err := s.Look([]int{os.Getpid()}); err != nil {
+				b.Skip(err)
+			}
+		}
+	})
 	b.Run("machine", func(b *testing.B) {
 		r := NewReader()
 		for b.Loop() {
 			if _, err := r.Machine(); err != nil {
 				b.Fatal(err)
 			}
+		}
+	})
+}
+
+// What goes through a connection of this process comes in at one end and goes out at the other.
+func TestSocketsCountWhatAProcessSent(t *testing.T) {
+	s, err := NewSockets()
+	if err != nil {
+		t.Skipf("NOT TESTED, the system does not tell: %v", err)
+	}
+	defer s.Close()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	if _, err := s.Look([]int{os.Getpid()}); err != nil {
+		t.Skipf("NOT TESTED, the system does not tell: %v", err)
+	}
+	out, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	in, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	const size = 1 << 20
+	go func() { _, _ = out.Write(make([]byte, size)) }()
+	if _, err := io.ReadFull(in, make([]byte, size)); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) { // until the last bytes are acknowledged
+		traffic, err := s.Look([]int{os.Getpid(), 1 << 30})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := traffic[os.Getpid()]
+		if got.In >= size && got.Out >= size && got.In < 2*size && got.Out < 2*size {
+			if none := traffic[1<<30]; none != (Traffic{}) {
+				t.Errorf("a process that is not there has %+v", none)
+			}
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d bytes went over a connection to this process itself: %+v", size, got)
+		}
+	}
+}
+
+func FuzzSockets(f *testing.F) {
+	f.Add(make([]byte, requestSize))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		into := map[uint32]Traffic{}
+		_, _ = messages(b, into)
+		socket(b, into)
+		if _, orphan := into[0]; orphan {
+			t.Error("a socket that nobody holds was counted")
 		}
 	})
 }

@@ -79,6 +79,8 @@ func (d driver) NewProducer(bootstrap []string, asked map[string]string, sink cl
 		studies:   make(chan string, 4),
 		idle:      make(chan struct{}, 1),
 	}
+	p.observations.most, _ = strconv.Atoi(effective["max.in.flight.requests.per.connection"])
+	p.observations.idempotent = effective["enable.idempotence"] == "true"
 	if p.p, err = kafka.NewProducer(&conf); err != nil {
 		return nil, fmt.Errorf("confluent producer: %w", err)
 	}

@@ -17,15 +17,16 @@ type statistics struct {
 	MsgCount int64  `json:"msg_cnt"`  // records in the producer, until their report is read
 	MsgSize  int64  `json:"msg_size"` // bytes of them
 	Brokers  map[string]struct {
-		Node        int32  `json:"nodeid"`
-		TxRetries   uint64 `json:"txretries"`    // requests other than Produce sent again
-		ReqTimeouts uint64 `json:"req_timeouts"` // requests that timed out
-		TxBytes     int64  `json:"txbytes"`
-		RxBytes     int64  `json:"rxbytes"`
-		Queue       spread `json:"int_latency"`    // µs
-		Outgoing    spread `json:"outbuf_latency"` // µs
-		RoundTrip   spread `json:"rtt"`            // µs
-		Throttle    spread `json:"throttle"`       // ms
+		Node        int32               `json:"nodeid"`
+		TxRetries   uint64              `json:"txretries"`    // requests other than Produce sent again
+		ReqTimeouts uint64              `json:"req_timeouts"` // requests that timed out
+		TxBytes     int64               `json:"txbytes"`
+		RxBytes     int64               `json:"rxbytes"`
+		Queue       spread              `json:"int_latency"`    // µs
+		Outgoing    spread              `json:"outbuf_latency"` // µs
+		RoundTrip   spread              `json:"rtt"`            // µs
+		Throttle    spread              `json:"throttle"`       // ms
+		Partitions  map[string]struct{} `json:"toppars"`        // that it leads
 	} `json:"brokers"`
 	Topics map[string]struct {
 		BatchBytes   spread `json:"batchsize"`
@@ -87,6 +88,9 @@ type observations struct {
 	ts    int64 // of the statistics before
 	taken uint64
 	bytes map[int32][2]int64 // sent to each broker, received from it
+
+	most       int // requests in flight that the settings allow at a broker
+	idempotent bool
 }
 
 // mostTold bounds what is kept for somebody who does not come.
@@ -123,13 +127,24 @@ func (o *observations) add(s *statistics, now time.Time, room func(uint64) clien
 		o.bytes[b.Node] = [2]int64{b.TxBytes, b.RxBytes}
 		i.Brokers = append(i.Brokers, client.BrokerInterval{
 			Broker: b.Node, Queue: b.Queue.times(1), Outgoing: b.Outgoing.times(1), RoundTrip: b.RoundTrip.times(1),
-			Throttle: b.Throttle.times(1000), Out: &out, In: &in,
+			Throttle: b.Throttle.times(1000), Out: &out, In: &in, Allowed: o.allowed(len(b.Partitions)),
 		})
 	}
 	slices.SortFunc(i.Brokers, func(a, b client.BrokerInterval) int { return int(a.Broker - b.Broker) })
 	if o.told = append(o.told, i); len(o.told) > mostTold {
 		o.told = slices.Delete(o.told, 0, 1)
 	}
+}
+
+// allowed is how many requests a broker that leads so many partitions gets at a time. A request carries one partition. An
+// idempotent librdkafka compares the records of a partition that are in flight, not its requests, with the five that a
+// broker recognises duplicates among: a partition has one request of five records or more in flight. While there is more
+// to send its thread does not sleep meanwhile, so that a busy thread says nothing.
+func (o *observations) allowed(partitions int) int {
+	if o.idempotent && partitions > 0 {
+		return min(o.most, partitions)
+	}
+	return o.most
 }
 
 // Observed hands over what statistics told since it was called before.

@@ -68,7 +68,7 @@ func (d driver) NewProducer(bootstrap []string, asked map[string]string, sink cl
 		most:    min(settings.Number(full, "max.request.size"), settings.Number(full, "batch.size")),
 		closing: make(chan struct{}),
 	}
-	p.watch = newWatch(p.acks0)
+	p.watch = newWatch(p.acks0, int(settings.Number(full, "max.in.flight.requests.per.connection")))
 	p.flights.New = func() any { return &flight{Context: context.Background()} }
 	p.buffer = buffer{
 		size:     settings.Number(full, "buffer.memory"),

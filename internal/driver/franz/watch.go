@@ -19,7 +19,8 @@ import (
 // franz-go does not tell when a record left the client's queue. What a record's acknowledgement took less what the latest
 // request to the same broker took is its time in the queue, and on the way back to kbench.
 type watch struct {
-	acks0 bool
+	acks0   bool
+	allowed int // requests in flight at a broker
 
 	mu           sync.Mutex
 	began        time.Time
@@ -49,8 +50,8 @@ var (
 	_ kgo.HookProduceBatchWritten = (*watch)(nil)
 )
 
-func newWatch(acks0 bool) *watch {
-	return &watch{acks0: acks0, began: time.Now(), brokers: map[int32]*connection{}, leaders: map[client.Partition]*connection{}}
+func newWatch(acks0 bool, allowed int) *watch {
+	return &watch{acks0: acks0, allowed: allowed, began: time.Now(), brokers: map[int32]*connection{}, leaders: map[client.Partition]*connection{}}
 }
 
 // to is the connection to a broker; mu is held.
@@ -136,7 +137,7 @@ func (w *watch) observed(now time.Time, records, bytes int64) []client.Interval 
 		out, in, answers := c.out, c.in, c.roundTrip.Take(0)
 		i.Brokers = append(i.Brokers, client.BrokerInterval{
 			Broker: id, Queue: count.Scale(c.queue.Take(0), c.records), Outgoing: c.outgoing.Take(0), RoundTrip: answers,
-			Throttle: c.throttle.Take(answers.Count), Out: &out, In: &in,
+			Throttle: c.throttle.Take(answers.Count), Out: &out, In: &in, Allowed: w.allowed,
 		})
 		c.out, c.in, c.records = 0, 0, 0
 	}
