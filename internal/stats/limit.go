@@ -68,7 +68,11 @@ func (e evidence) answer() (LimitedBy, []string) {
 		return "", []string{"what the senders waited for was not counted"}
 	}
 	by, why := e.whoWaits()
-	seen := append([]string{e.senders(), why}, e.processors()...)
+	seen := []string{e.senders(), why}
+	if e.spins && e.inFlight != nil && e.most < bounded(e.limit) {
+		seen = append(seen, "an idempotent librdkafka has one request of five records or more in flight for each partition: larger batches carry more")
+	}
+	seen = append(seen, e.processors()...)
 	if others, short := e.others(); by != "" && short {
 		by = ""
 		seen = append(seen, fmt.Sprintf("other processes took %.1f processors, and none was left: what they took was missing here", others))
@@ -98,7 +102,7 @@ func (e evidence) whoWaits() (LimitedBy, string) {
 	}
 	most := bounded(e.most)
 	share := *e.inFlight / float64(most)
-	under := fmt.Sprintf("%.1f of %d requests were unanswered at a time at broker %d", *e.inFlight, most, e.broker)
+	under := fmt.Sprintf("%.1f requests were unanswered at a time at broker %d, where %d may be", *e.inFlight, e.broker, most)
 	clientBusy, brokerBusy := busyAllTheTime(e.client) && !e.spins, busyAllTheTime(e.busiestBroker)
 	switch {
 	case waiting && e.backlog != nil && *e.backlog < underWay && *e.inFlight < allUnderWay*float64(bounded(e.limit)) && !brokerBusy:
@@ -165,7 +169,7 @@ func (e evidence) processors() []string {
 			text += fmt.Sprintf(": %.1f by kbench", *e.kbench)
 		}
 		if e.brokers != nil && *m.CPU.Mean >= spent**m.CPUs {
-			text += "; none was left, so that with machines of their own both would be faster"
+			text += "; none was left, so that with machines of their own both may be faster"
 		}
 		list = append(list, text)
 	}
