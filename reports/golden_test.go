@@ -174,6 +174,7 @@ func runs() map[string]struct {
 		"inconclusive":         {inconclusive, 3},
 		"simulated":            {simulated, 5},
 		"interrupted":          {interrupted, 130},
+		"limited":              {limited, 0},
 	}
 }
 

@@ -22,6 +22,7 @@ type synthetic struct {
 	meta rundir.Meta
 
 	sends, polls, final []history.Op
+	samples             []rundir.Sample
 	log                 [2][]history.Record // what ends up in each partition
 }
 
@@ -103,7 +104,18 @@ func (s *synthetic) write() string {
 	assign := history.Op{Kind: history.Assign, Outcome: history.OK, Call: 1, Return: 2, Partitions: []int32{0, 1}, Group: "readers", Generation: history.Unknown, Partition: history.Unknown}
 	s.writeLog(dir, "c0", append([]history.Op{assign}, s.polls...))
 	s.writeLog(dir, "final", s.final)
+	s.writeSamples(dir)
 	return dir
+}
+
+func (s *synthetic) writeSamples(dir string) {
+	s.t.Helper()
+	w, err := rundir.CreateSamples(dir)
+	s.must(err)
+	for _, one := range s.samples {
+		s.must(w.Add(one))
+	}
+	s.must(w.Close())
 }
 
 func (s *synthetic) finalRead() {
