@@ -65,6 +65,7 @@ var anywhere = []promise{
 }
 
 var simulated = []promise{
+	{"the library says where records waited", observations},
 	{"a full buffer blocks for max.block.ms, then refuses", bufferFull},
 	{"a full buffer goes on when there is room", bufferDrains},
 	{"a broker's refusal is definite only for what the record is", refusals},
