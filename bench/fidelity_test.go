@@ -91,12 +91,12 @@ func TestBrokenTimingsDisagreeWithArithmetic(t *testing.T) {
 	}
 }
 
-// stalled is a short stalled-leader: 0.6 s in 3 s.
+// stalled is a short stalled-leader: 0.6 s in 2 s.
 func stalled(t *testing.T, cell ...string) *trial {
 	t.Helper()
 	var changes []scenarios.Change
-	for _, assignment := range append(slices.Clone(cell), "load.rate=2000/s", "load.warmup=300ms", "load.duration=3s", "matrix={}",
-		"faults=[{at: 1s, pause: leader(orders/0), for: 600ms}]") {
+	for _, assignment := range append(slices.Clone(cell), "load.rate=2000/s", "load.warmup=200ms", "load.duration=2s", "matrix={}",
+		"faults=[{at: 700ms, pause: leader(orders/0), for: 600ms}]") {
 		c, err := scenarios.Set(assignment)
 		if err != nil {
 			t.Fatal(err)

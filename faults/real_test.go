@@ -217,6 +217,11 @@ func TestOnAnEmbeddedCluster(t *testing.T) {
 	if load.Acked() != 20 {
 		t.Errorf("%d acknowledged", load.Acked())
 	}
+	got = runSteps(t, env, "pause leader(orders/0) as still", "send 10", "wait 300ms", "resume still", "flush")
+	contains(t, got[0].Evidence, "stands still (simulated: no process was stopped)", "is running again")
+	if f := got[0]; f.Name != "pause" || !f.Bit || f.Healed == nil || *f.Healed-f.At < int64(300*time.Millisecond) || load.Acked() != 30 {
+		t.Errorf("%+v, %d acknowledged", f, load.Acked())
+	}
 }
 
 func TestOnARealCluster(t *testing.T) {

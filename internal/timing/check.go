@@ -151,6 +151,8 @@ func (r *recorded) suits() error {
 		return nothingToSay("it did not come to its end (%s)", m.Stage)
 	case s.Load.Rate <= 0 || s.Load.Shape.Kind != "" || s.Load.Records > 0 || s.Load.Txn.Size > 0:
 		return nothingToSay("it takes a load at a steady rate, without transactions")
+	case s.Load.Record.Sizes.Kind != "":
+		return nothingToSay("it takes records of one size, so that it is known how many fit into the client's buffer")
 	case len(s.Faults) != 1 || s.Faults[0].Action != "pause" || s.Faults[0].Target.Kind != scenarios.Leader || len(m.Faults) != 1:
 		return nothingToSay("it takes one fault, the pause of a leader")
 	case len(s.Topics) != 1 || s.Topics[0].Partitions != 1:

@@ -104,6 +104,44 @@ func TestDetachedBrokerIsUnreachableAndLosesItsLeaderships(t *testing.T) {
 	}
 }
 
+func TestBrokersThatStandStillAnswerWhenTheyGoOn(t *testing.T) {
+	c, cl := start(t, Options{})
+	produce(t, cl, 10)
+	each := func(do func(context.Context, int32) error, still bool) {
+		t.Helper()
+		for _, id := range c.Brokers() {
+			if err := do(limit(t), id); err != nil || c.Frozen(id) != still || !c.Attached(id) {
+				t.Fatalf("broker %d: frozen %v, attached %v: %v", id, c.Frozen(id), c.Attached(id), err)
+			}
+			if err := do(limit(t), id); err == nil {
+				t.Errorf("the same was done twice to broker %d", id)
+			}
+		}
+	}
+	each(c.Freeze, true)
+	answered := make(chan time.Time, 1)
+	cl.Produce(limit(t), kgo.StringRecord("x"), func(_ *kgo.Record, err error) {
+		if err != nil {
+			t.Error(err)
+		}
+		answered <- time.Now()
+	})
+	select {
+	case <-answered:
+		t.Fatal("answered by a broker that stands still")
+	case <-time.After(200 * time.Millisecond):
+	}
+	went := time.Now()
+	each(c.Thaw, false)
+	if at := <-answered; at.Before(went) {
+		t.Errorf("answered %v before any went on", went.Sub(at))
+	}
+	if err := c.Freeze(limit(t), 3); err == nil {
+		t.Error("a broker that there is not was frozen")
+	}
+	each(c.Freeze, true) // which must not keep the cluster from closing
+}
+
 func TestDetachRefuses(t *testing.T) {
 	c, _ := start(t, Options{Brokers: 2})
 	for name, step := range map[string]func(context.Context, int32) error{"detach": c.Detach, "attach": c.Attach} {
