@@ -149,7 +149,7 @@ func (p *page) timedRun(r TimedRun) {
 	p.line("  ", text)
 	p.labelled("  ", "problem", r.Problems...)
 	if r.GeneratorLate {
-		p.labelled("  ", "note", "the load itself was late: this machine was too busy to keep the schedule")
+		p.labelled("  ", "note", "the load itself was late, so much that it shows in the quantiles of this run; its warnings say which")
 	}
 	rows := [][]string{{"figure", "", "at least", "expected", "measured", "off", ""}}
 	last := ""
