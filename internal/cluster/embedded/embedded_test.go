@@ -140,6 +140,9 @@ func TestBrokersThatStandStillAnswerWhenTheyGoOn(t *testing.T) {
 		t.Error("a broker that there is not was frozen")
 	}
 	each(c.Freeze, true) // which must not keep the cluster from closing
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestDetachRefuses(t *testing.T) {
