@@ -28,6 +28,7 @@ type capacityFlags struct {
 	start, highest string
 	precision      string
 	budget, trial  time.Duration
+	warmup         time.Duration
 	keepTrials     bool
 }
 
@@ -45,7 +46,7 @@ func (a *app) capacityCommand() *cobra.Command {
 		Use:   "capacity [SCENARIO]",
 		Short: "Find the highest rate at which a latency objective holds",
 		Long: `Find the highest rate at which an objective holds: trials with an open loop at one rate after another, on one warm
-cluster. The rate is doubled until a trial misses the objective, then bisected by what all trials together say, until the
+warm cluster. The rate is doubled until a trial misses the objective, then bisected by what all trials together say, until the
 90% interval of the answer is narrow enough. A longer trial at its low end confirms it.
 
 A trial holds where every objective does, every record was sent in time and acknowledged, and neither
@@ -74,6 +75,7 @@ machine failed · 5 the objective is not met even at the lowest rate · 130 inte
 	flags.StringVar(&f.precision, "precision", "5%", "how far the interval may reach to either side of the rate")
 	flags.DurationVar(&f.budget, "budget", 5*time.Minute, "time for everything, a limit that is kept")
 	flags.DurationVar(&f.trial, "trial", 5*time.Second, "measured part of a trial; the confirming one is twice as long")
+	flags.DurationVar(&f.warmup, "warmup", -1, "load at the first rate before anything counts (default 90s on brokers that kbench starts, whose code is compiled meanwhile; else 5s)")
 	flags.BoolVar(&f.keepTrials, "keep-trials", false, "keep the history of every trial, however large (otherwise as many of the last as fit in 1 GiB)")
 	return c
 }
@@ -133,10 +135,28 @@ func (h *hunt) plan(args []string) error {
 	if err := h.prepare(args); err != nil {
 		return err
 	}
+	h.fleet.steady = true
 	h.base = h.job.plan[0].Scenario
+	options.WarmUp = h.warmUp()
 	h.search = capacity.New(options)
 	h.describe(options)
 	return nil
+}
+
+// warmUp is how long the cluster is loaded before anything counts. The code of brokers that have just started is slow until
+// it is compiled.
+func (h *hunt) warmUp() time.Duration {
+	switch {
+	case h.opts.warmup >= 0:
+	case h.fleet.kind == cluster.Local:
+		h.opts.warmup = min(90*time.Second, h.opts.budget*3/10)
+	default:
+		h.opts.warmup = 5 * time.Second
+	}
+	if h.opts.warmup == 0 {
+		return 0
+	}
+	return h.opts.warmup + unsteady
 }
 
 // understand reads the scenario as it is, settles the objective, and says what a search cannot make sense of.
@@ -233,9 +253,9 @@ func (h *hunt) options(s scenarios.Scenario) (capacity.Options, error) {
 		}
 		*to = rate
 	}
-	o.Start = 1000
-	if s.Load.Rate > 0 {
-		o.Start = s.Load.Rate
+	o.Start = s.Load.Rate
+	if o.Start == 0 {
+		o.Start = h.fewest()
 	}
 	if h.opts.start != "" {
 		parse("start", h.opts.start, &o.Start)
@@ -244,7 +264,7 @@ func (h *hunt) options(s scenarios.Scenario) (capacity.Options, error) {
 	if o.Highest < o.Start && h.opts.start == "" {
 		o.Start = o.Highest
 	}
-	o.Lowest = min(o.Start, h.fewest())
+	o.Lowest = min(h.fewest(), o.Start)
 	percent, isPercent := strings.CutSuffix(h.opts.precision, "%")
 	precision, err := strconv.ParseFloat(percent, 64)
 	if precision /= 100; !isPercent || err != nil || precision < 0.04 || precision > 0.5 {

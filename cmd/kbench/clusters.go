@@ -52,6 +52,7 @@ type fleet struct {
 	bootstrap []string
 	security  map[string]string
 	dir       string // of all runs; the nodes' logs go into cluster folders in it
+	steady    bool   // brokers serve as fast as they can, rather than start fast
 	note      func(format string, args ...any)
 
 	made    int
@@ -186,7 +187,7 @@ func (f *fleet) localOptions(s scenarios.Scenario) (local.Options, error) {
 	}
 	return local.Options{
 		Brokers: s.Cluster.Brokers, Controllers: s.Cluster.Controllers, Config: s.NodeConfig(),
-		Heap: s.Cluster.Heap, JVM: s.Cluster.JVM,
+		Heap: s.Cluster.Heap, JVM: s.Cluster.JVM, Steady: f.steady,
 		Dir: filepath.Join(f.dir, name), CacheDir: filepath.Join(cache, "kbench"),
 		KafkaHome: os.Getenv("KAFKA_HOME"), ProxyClients: needsProxy(s), Note: f.note,
 	}, nil

@@ -57,7 +57,10 @@ func (h *hunt) try(ctx context.Context, next capacity.Trial) (reports.CapacityTr
 // scenario of a trial: the search's, at its rate.
 func (h *hunt) scenario(next capacity.Trial) (scenarios.Scenario, error) {
 	duration := h.opts.trial
-	if next.Phase == capacity.Confirming {
+	switch next.Phase {
+	case capacity.WarmUp:
+		duration = max(h.opts.warmup, time.Second)
+	case capacity.Confirming:
 		duration *= 2
 	}
 	var changes []scenarios.Change
@@ -125,17 +128,17 @@ func misses(t reports.CapacityTrial, s reports.Summary) []reports.Miss {
 	add := func(limit, format string, args ...any) {
 		why = append(why, reports.Miss{Limit: limit, Detail: fmt.Sprintf(format, args...)})
 	}
-	d, f := s.Document, s.Figures
+	d, f, offered := s.Document, s.Figures, t.RatePerS
 	if open := f.Throughput.Failed + f.Throughput.Indeterminate; open > 0 && !t.EndedEarly {
 		add("errors", "%d of %d records were not acknowledged", open, f.Throughput.Sent)
 	}
 	waited := s.Meta.Counters["client.buffer_waits"] > 0
-	if sent := t.SentPerS; sent == nil || *sent < keptUp*t.RatePerS {
+	if sent := t.SentPerS; sent == nil || *sent < keptUp*offered {
 		limit := "client"
 		if waited { // the sender was held up: its buffer was full of what is not acknowledged
 			limit = "acknowledgements"
 		}
-		add(limit, "%s of %.0f/s were sent", perSecondOf(sent), t.RatePerS)
+		add(limit, "%s of %.0f/s were sent", perSecondOf(sent), offered)
 	}
 	if t.EndedEarly {
 		add("acknowledgements", "ended early, too far behind the load")

@@ -5,8 +5,8 @@ type Status string
 
 const (
 	Unknown Status = "unknown"  // the zero value is not one: a search that has just begun knows nothing
-	Found   Status = "found"    // with an interval as narrow as asked, confirmed
-	Loose   Status = "loose"    // with a wider one, or not confirmed: the time was over
+	Found   Status = "found"    // and confirmed
+	Loose   Status = "loose"    // not confirmed: the time was over
 	AtLeast Status = "at-least" // the highest rate that may be tried is met
 	NotMet  Status = "not-met"  // not even at the lowest rate
 )
@@ -41,10 +41,7 @@ func (s *Search) Outcome() Outcome {
 	o.Precise = s.fit.precise(s.o.Precision)
 	o.Status = Loose
 	if c := s.confirmed(); c != nil {
-		o.Confirmed = c.Rate
-		if o.Precise {
-			o.Status = Found
-		}
+		o.Confirmed, o.Status = c.Rate, Found
 	}
 	return o
 }

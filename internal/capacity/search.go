@@ -19,7 +19,6 @@ const (
 	Doubling   Phase = "doubling"       // until a trial fails
 	Bisecting  Phase = "bisecting"      // where a trial tells most about the edge
 	Confirming Phase = "confirming"     // longer, at the low end of the interval
-	warmUps          = 3                // at most
 	probes           = 2                // trials that settle that the highest rate is met, or the lowest is not
 	factor           = 2.0              // of the doubling
 	recent           = 4                // trials from which the cost of the next is foreseen
@@ -31,7 +30,8 @@ type Options struct {
 	Start           float64       // the first rate
 	Lowest, Highest float64       // none outside is tried
 	Precision       float64       // the interval is good enough when it reaches at most this share to either side
-	Trial, Confirm  time.Duration // load of a trial, and of the confirming one: what they take until it is known
+	WarmUp          time.Duration // load of the warm-up; 0: there is none
+	Trial, Confirm  time.Duration // load of a trial, and of the confirming one
 }
 
 // Trial is what is to be done next.
@@ -84,7 +84,7 @@ func (s *Search) Next(left time.Duration) (Trial, bool) {
 
 // wanted is what comes next however long it takes.
 func (s *Search) wanted() (Trial, bool) {
-	if s.cold() {
+	if len(s.results) == 0 && s.o.WarmUp > 0 {
 		return Trial{WarmUp, s.o.Start}, true
 	}
 	if s.ceiling() || s.notMet() || s.confirmed() != nil {
@@ -102,17 +102,8 @@ func (s *Search) wanted() (Trial, bool) {
 	if s.fit.precise(s.o.Precision) {
 		return s.confirming(), true
 	}
-	return Trial{Bisecting, s.within(s.fit.best())}, true
-}
-
-// cold tells whether the system has to warm up: until it holds the first rate, but not for ever.
-func (s *Search) cold() bool {
-	for i, r := range s.results {
-		if i >= warmUps || r.Phase != WarmUp || r.Passed {
-			return false
-		}
-	}
-	return len(s.results) < warmUps
+	// However sure the model is, no rate is tried that is far above any that held.
+	return Trial{Bisecting, s.within(math.Min(s.fit.best(), pass*factor))}, true
 }
 
 func (s *Search) confirming() Trial {
@@ -194,7 +185,10 @@ func (s *Search) cost(of Phase) time.Duration {
 }
 
 func (s *Search) load(of Phase) time.Duration {
-	if of == Confirming {
+	switch of {
+	case WarmUp:
+		return s.o.WarmUp
+	case Confirming:
 		return s.o.Confirm
 	}
 	return s.o.Trial

@@ -55,7 +55,7 @@ const (
 )
 
 func options() Options {
-	return Options{Start: 2000, Lowest: 200, Highest: 1e6, Precision: 0.05, Trial: 6 * time.Second, Confirm: 12 * time.Second}
+	return Options{Start: 2000, Lowest: 200, Highest: 1e6, Precision: 0.05, WarmUp: 6 * time.Second, Trial: 6 * time.Second, Confirm: 12 * time.Second}
 }
 
 // search carries a search on a system to its end, and holds it to what every search promises.
@@ -71,7 +71,7 @@ func search(t testing.TB, o Options, sys system, budget time.Duration, seed int6
 		if !more {
 			break
 		}
-		if trial.Rate < s.o.Lowest || trial.Rate > s.o.Highest {
+		if trial.Phase != WarmUp && (trial.Rate < s.o.Lowest || trial.Rate > s.o.Highest) {
 			t.Fatalf("trial %d at %v/s, outside %v to %v", n, trial.Rate, s.o.Lowest, s.o.Highest)
 		}
 		took := trialTakes
@@ -93,7 +93,7 @@ func TestSearchesOnManySeeds(t *testing.T) {
 		sys   system
 		edge  float64
 		off   float64 // 95 of 100 rates are within this share of the edge
-		loose float64 // share of searches that may end loose
+		loose float64 // share of searches that may end with a wider interval than asked, or not confirmed
 	}{
 		"a queue":                            {queue(20_000, 0.3), queueEdge(20_000), 0.03, 0.01},
 		"a small queue, and a wide knee":     {queue(2_000, 0.3), queueEdge(2_000), 0.05, 0.2},
@@ -118,7 +118,7 @@ func TestSearchesOnManySeeds(t *testing.T) {
 				if o.Status != Found && o.Status != Loose || o.Status == Found && o.Confirmed == 0 {
 					t.Fatalf("seed %d: %+v", seed, o)
 				}
-				if o.Status == Loose {
+				if o.Status == Loose || !o.Precise {
 					loose++
 				}
 				if o.Low <= c.edge && c.edge <= o.High {
@@ -200,8 +200,8 @@ func TestWhenTheTimeIsOverItTellsWhatIsKnown(t *testing.T) {
 		"nothing was tried":             {0, false, false, Unknown},
 		"only the warm-up":              {1, false, false, Unknown},
 		"a rate that held":              {3, true, false, Unknown},
-		"a bracket, and an interval":    {7, true, true, Loose},
-		"a bracket that is bisected on": {9, true, true, Loose},
+		"a bracket":                     {6, true, true, Loose},
+		"a bracket that is bisected on": {9, true, true, Found},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, _ := search(t, options(), hard(31_000), time.Duration(c.trials)*trialTakes+lookAgain, 1)
@@ -209,7 +209,7 @@ func TestWhenTheTimeIsOverItTellsWhatIsKnown(t *testing.T) {
 			if o.Status != c.status || (o.Passed > 0) != c.passed || (o.Failed > 0) != c.failed {
 				t.Errorf("%+v", o)
 			}
-			if (o.Rate > 0) != (c.status == Loose) || o.Rate > 0 && (o.Low > 31_000 || o.High < 31_000) {
+			if (o.Rate > 0) != (c.status != Unknown) || o.Rate > 0 && (o.Low > 31_000 || o.High < 31_000) {
 				t.Errorf("%+v", o)
 			}
 		})
@@ -251,5 +251,20 @@ func TestRatesHaveThreeDigits(t *testing.T) {
 func BenchmarkNext(b *testing.B) {
 	for b.Loop() {
 		search(b, options(), knee(24_000, 8, 0.3), budget, 1)
+	}
+}
+
+func TestNoRateIsTriedFarAboveAnyThatHeld(t *testing.T) {
+	for seed := range 20 {
+		s, _ := search(t, options(), moving(1_000, 24_000, 12), budget, int64(seed))
+		held := options().Start
+		for _, r := range s.results {
+			if r.Rate > 2*held {
+				t.Fatalf("seed %d: %v/s, and none above %v/s held", seed, r.Rate, held)
+			}
+			if r.Passed {
+				held = math.Max(held, r.Rate)
+			}
+		}
 	}
 }
