@@ -46,6 +46,7 @@ type TimedFigure struct {
 	Figure     string   `json:"figure"`
 	Quantile   string   `json:"quantile"`
 	LeastUs    *int64   `json:"least_us"` // by the pause alone
+	LateUs     int64    `json:"late_us"`  // may be missing from it, since the load itself was late by so much
 	ExpectedUs int64    `json:"expected_us"`
 	MeasuredUs int64    `json:"measured_us"`
 	OffPct     *float64 `json:"off_pct"` // null where less than the floor is expected
@@ -85,7 +86,7 @@ func timedRun(r timing.Result) TimedRun {
 		out.WorkedOffUs = ptrTo(r.WorkedOff.Microseconds())
 	}
 	for _, row := range r.Rows {
-		f := TimedFigure{Figure: row.Figure, Quantile: row.Quantile, ExpectedUs: row.Expected.Microseconds(), MeasuredUs: row.Measured.Microseconds(), Agrees: row.Agrees}
+		f := TimedFigure{Figure: row.Figure, Quantile: row.Quantile, LateUs: row.Late.Microseconds(), ExpectedUs: row.Expected.Microseconds(), MeasuredUs: row.Measured.Microseconds(), Agrees: row.Agrees}
 		if row.Least > 0 {
 			f.LeastUs = ptrTo(row.Least.Microseconds())
 		}
@@ -118,7 +119,7 @@ func DoctorText(w io.Writer, d Doctor, style Style) error {
 		p.WriteString(style.paint(red, "TIMINGS CANNOT BE TRUSTED") + "\n")
 	}
 	p.line("  ", fmt.Sprintf("Each figure has to be within %g%% of what arithmetic says, or within %s of it. 'at least' is by the pause alone: whoever is due while "+
-		"nobody answers waits for its end. 'expected' counts: the k-th record that was due is answered when k answers have come.",
+		"nobody answers waits for its end. 'expected' counts: the k-th record that was due is answered when k answers have come. From service time may be missing what the load itself was late.",
 		d.Timing.TolerancePct, duration(time.Duration(d.Timing.FloorUs)*time.Microsecond)))
 	if trusted != nil && !*trusted {
 		p.timingAdvice(d.Timing)
