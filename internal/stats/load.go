@@ -72,12 +72,17 @@ func (c *computation) offeredPerS() *float64 {
 	return perSecond(c.sent-1, c.firstSent, c.lastSent) // n records span n-1 intervals
 }
 
-// ackedPerS counts to the last acknowledgement, however late it came.
+// ackedPerS counts to the last acknowledgement, however late it came. A load that goes flat out leaves its warm-up with the
+// client's buffer full: what is answered of that in the same time is throughput too, or a large buffer would count as slow.
 func (c *computation) ackedPerS() *float64 {
 	if c.sent == 0 {
 		return nil
 	}
-	return perSecond(c.acked, c.f.Measured.From, max(c.lastAcked, c.lastSent))
+	n := c.acked
+	if c.flatOut {
+		n = c.answered
+	}
+	return perSecond(n, c.f.Measured.From, max(c.lastAcked, c.lastSent))
 }
 
 // waitedShare is the share of the senders' time in which they waited for room: in the client's buffer or, flat out, for one

@@ -131,3 +131,23 @@ func (o sorted) Each(visit func(*history.Op) error) error {
 	}
 	return nil
 }
+
+// TestTheWarmUpsBacklogIsThroughputOfALoadThatGoesFlatOut: a cluster that answers one record each ms, all the time, does
+// 1,000/s, however much the warm-up had left in the client's buffer.
+func TestTheWarmUpsBacklogIsThroughputOfALoadThatGoesFlatOut(t *testing.T) {
+	rate := 1000.0
+	for max, want := range map[bool]float64{true: 1000, false: 1000 / 1.5} {
+		var o ops
+		for n := range 500 { // in the buffer when measuring begins
+			o = append(o, send(len(o), 0, 500+float64(n), 500+float64(n), 1001+float64(n), history.OK))
+		}
+		for n := range 1000 {
+			o = append(o, send(len(o), 0, 1000+float64(n), 1000+float64(n), 1501+float64(n), history.OK))
+		}
+		m := measuring(1000, 2000)
+		if m.Load.Max = max; !max {
+			m.Load.RatePerS = &rate
+		}
+		wantRate(t, "acknowledged", compute(t, o, header("orders/0"), m).Throughput.AckedPerS, want)
+	}
+}

@@ -132,10 +132,12 @@ type computation struct {
 	deliveries *deliveries
 
 	sent, acked, read       uint64
-	bytes                   int64 // of acknowledged values
-	firstSent, lastSent     int64 // intended starts
-	lastCall                int64 // of a send
-	firstHurt               int64 // injection of the first fault, never
+	flatOut                 bool   // the load has no schedule
+	answered                uint64 // ok sends whose answer came since the measured part began, the warm-up's among them
+	bytes                   int64  // of acknowledged values
+	firstSent, lastSent     int64  // intended starts
+	lastCall                int64  // of a send
+	firstHurt               int64  // injection of the first fault, never
 	lastAcked, lastDelivery int64
 	many                    bool // faults: see FewFaults
 	firstAt, lastAt         int  // of them
@@ -153,6 +155,7 @@ func newComputation(h history.Header, m rundir.Meta, outages []Outage) *computat
 	if first := c.firstFault(); first != nil {
 		c.firstHurt = first.During.From
 	}
+	c.flatOut = m.Load.Max
 	c.thin()
 	if hasReaders(m) {
 		c.deliveries = newDeliveries()
@@ -245,6 +248,9 @@ func (c *computation) addSend(op *history.Op) {
 	c.series.flight(op)
 	if op.Outcome == history.OK {
 		c.later.acked(op.Return)
+		if op.Return >= c.f.Measured.From {
+			c.answered++
+		}
 	}
 	if !c.f.Measured.Has(intended) {
 		return
