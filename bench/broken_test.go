@@ -347,7 +347,7 @@ func (p *panickingProducer) Send(r *client.Record, s client.Slot) error {
 	case "sending":
 		panic("a Send that panics")
 	case "an acknowledgement":
-		p.sink(client.Ack{Slot: 1 << 30}) // of a record that nobody sent
+		p.sink([]client.Ack{{Slot: 1 << 30}}) // of a record that nobody sent
 	}
 	return p.Producer.Send(r, s)
 }

@@ -4,13 +4,16 @@ import "sync/atomic"
 
 // counts are a session's running figures. They are for progress, triggers and hints; verdicts come from the history.
 type counts struct {
-	sent, acked, failed, indeterminate atomic.Uint64
-	read, processed, committed         atomic.Uint64
-	transactions, aborted, fenced      atomic.Uint64
-	resent                             atomic.Uint64
-	dropped                            atomic.Uint64                            // what happened and could not be written down as what it was
-	positions                          []atomic.Int64                           // after what was handled, by partition of the header's table
-	client                             atomic.Pointer[func() map[string]uint64] // the driver's own, once there is a client
+	sent                          atomic.Uint64
+	_                             apart // another goroutine counts what follows
+	acked, failed, indeterminate  atomic.Uint64
+	_                             apart
+	read, processed, committed    atomic.Uint64
+	transactions, aborted, fenced atomic.Uint64
+	resent                        atomic.Uint64
+	dropped                       atomic.Uint64                            // what happened and could not be written down as what it was
+	positions                     []atomic.Int64                           // after what was handled, by partition of the header's table
+	client                        atomic.Pointer[func() map[string]uint64] // the driver's own, once there is a client
 }
 
 func (c *counts) snapshot() map[string]uint64 {

@@ -191,7 +191,7 @@ func omitting(t *testing.T, dir string) string {
 type hasty struct{ client.Driver }
 
 func (d hasty) NewProducer(bootstrap []string, settings map[string]string, sink client.Sink) (client.Producer, error) {
-	p, err := d.Driver.NewProducer(bootstrap, settings, func(client.Ack) {})
+	p, err := d.Driver.NewProducer(bootstrap, settings, func([]client.Ack) {})
 	return &hastyProducer{p, sink}, err
 }
 
@@ -206,6 +206,6 @@ func (p *hastyProducer) Send(r *client.Record, slot client.Slot) error {
 	if err := p.Producer.Send(r, slot); err != nil {
 		return err
 	}
-	p.sink(client.Ack{Slot: slot, Partition: 0, Offset: client.UnknownOffset})
+	p.sink([]client.Ack{{Slot: slot, Partition: 0, Offset: client.UnknownOffset}})
 	return nil
 }

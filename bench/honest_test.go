@@ -58,9 +58,9 @@ func (p *scriptedProducer) Send(_ *client.Record, slot client.Slot) error {
 	case p.silent:
 	case p.lose > 0:
 		p.lose--
-		p.sink(client.Ack{Slot: slot, Partition: 0, Offset: client.UnknownOffset, Err: errors.New("timed out")})
+		p.sink([]client.Ack{{Slot: slot, Partition: 0, Offset: client.UnknownOffset, Err: errors.New("timed out")}})
 	default:
-		p.sink(client.Ack{Slot: slot, Partition: 0, Offset: client.UnknownOffset})
+		p.sink([]client.Ack{{Slot: slot, Partition: 0, Offset: client.UnknownOffset}})
 	}
 	return nil
 }

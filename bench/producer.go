@@ -48,6 +48,7 @@ type producer struct {
 	txns   client.Transactor // nil: not transactional
 	slots  *slots
 	made   *records
+	topics []topicRef // as spec.Topics
 	done   <-chan struct{}
 
 	flushes  sync.WaitGroup // commands to flush, which are waited for beside the sending
@@ -59,9 +60,11 @@ type producer struct {
 	txn      uint64         // transactions begun
 	inTxn    int            // records in the open transaction, -1: none is open
 	txnCall  int64
-	ack      history.Op // reused by acked
 	send     history.Op // reused by the sending goroutine
 	out      client.Record
+
+	_   apart
+	ack history.Op // reused by acked
 }
 
 func (s *session) produce(ctx context.Context, driver client.Driver, commands <-chan worker.Command) error {
@@ -79,11 +82,11 @@ func (s *session) produce(ctx context.Context, driver client.Driver, commands <-
 
 func newProducer(ctx context.Context, s *session, spec *producerSpec, driver client.Driver) (*producer, error) {
 	p := &producer{session: s, spec: spec, slots: newSlots(spec.InFlight), inTxn: -1, done: ctx.Done(), number: s.producerNumber(), patience: transactionStep}
-	for i := range p.slots.flights {
-		p.slots.flights[i].seq = noSeq
+	for _, name := range spec.Topics {
+		p.topics = append(p.topics, s.topics[name])
 	}
 	var err error
-	if p.client, err = driver.NewProducer(s.spec.Bootstrap, spec.Settings, p.acked); err != nil {
+	if p.client, err = p.open(driver); err != nil {
 		return nil, fmt.Errorf("open %s: %w", s.name(), err)
 	}
 	counters := p.counters
@@ -105,6 +108,27 @@ func newProducer(ctx context.Context, s *session, spec *producerSpec, driver cli
 		}
 	}
 	return p, nil
+}
+
+// recognisedSize is the largest record, in bytes, that is matched to its report by its value. The library copies the value
+// for that; beyond this size a slot that it carries is cheaper (BenchmarkWaysToMatch in internal/driver/confluent).
+const recognisedSize = 1 << 10
+
+func (p *producer) open(driver client.Driver) (client.Producer, error) {
+	if d, ok := driver.(client.Recognising); ok && max(p.spec.Size, p.spec.Sizes.Max) <= recognisedSize {
+		p.slots.recognise()
+		return d.NewRecognisingProducer(p.session.spec.Bootstrap, p.spec.Settings, p.acked, p.recognised)
+	}
+	return driver.NewProducer(p.session.spec.Bootstrap, p.spec.Settings, p.acked)
+}
+
+// recognised is the place of the record that has this value: of this session, and entered when it was sent.
+func (p *producer) recognised(value []byte) (client.Slot, bool) {
+	h, ok := payload.Peek(value)
+	if !ok || h.Run != p.session.spec.Header.Run || int32(h.Producer) != p.number || h.Session != uint16(p.session.spec.Header.Self.Session) {
+		return 0, false
+	}
+	return p.slots.find(int64(h.Seq))
 }
 
 // counters are the client's, with the waits for a place in flight among those for room in its buffer: both are the
@@ -229,7 +253,7 @@ func (p *producer) schedule(ctx context.Context, start, from, end int64) error {
 			break
 		}
 		intended := start + int64(after)
-		if err := p.one(ctx, intended); err != nil {
+		if err := p.one(ctx, intended, unread); err != nil {
 			return err
 		}
 	}
@@ -246,7 +270,7 @@ func (p *producer) flatOut(ctx context.Context, start, end int64) error {
 		if now >= end || ctx.Err() != nil {
 			break
 		}
-		if err := p.one(ctx, now); err != nil {
+		if err := p.one(ctx, now, now); err != nil {
 			return err
 		}
 	}
@@ -259,7 +283,8 @@ func (p *producer) burst(ctx context.Context, n int, open bool) error {
 		if ctx.Err() != nil {
 			break
 		}
-		if err := p.one(ctx, p.clock.Now()); err != nil {
+		now := p.clock.Now()
+		if err := p.one(ctx, now, now); err != nil {
 			return err
 		}
 	}
@@ -269,8 +294,11 @@ func (p *producer) burst(ctx context.Context, n int, open bool) error {
 	return p.endTransaction(ctx)
 }
 
-// one sends the next new record. Only what ends the session is an error.
-func (p *producer) one(ctx context.Context, intended int64) error {
+// unread says that the clock is to be read when the record is handed to the client.
+const unread = 0
+
+// one sends the next new record. now is the time, where it has just been read. Only what ends the session is an error.
+func (p *producer) one(ctx context.Context, intended, now int64) error {
 	if p.txns != nil && p.inTxn < 0 {
 		if err := p.begin(); err != nil {
 			return err
@@ -278,7 +306,7 @@ func (p *producer) one(ctx context.Context, intended int64) error {
 	}
 	seq := p.next
 	p.next++
-	sent := p.sendOwn(flight{intended: intended, seq: seq, session: int32(p.session.spec.Header.Self.Session), attempt: 1})
+	sent := p.sendOwn(&flight{intended: intended, call: now, seq: seq, session: int32(p.session.spec.Header.Self.Session), attempt: 1})
 	if !sent || p.txns == nil {
 		return nil
 	}
@@ -300,14 +328,14 @@ func (p *producer) resend(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		p.sendOwn(flight{intended: p.clock.Now(), seq: op.Value.Seq, session: op.Value.Session, attempt: op.Attempt + 1})
+		p.sendOwn(&flight{intended: p.clock.Now(), seq: op.Value.Seq, session: op.Value.Session, attempt: op.Attempt + 1})
 		p.counts.resent.Add(1)
 	}
 	return nil
 }
 
 // sendOwn sends a record of the load: topic and key follow from its identity.
-func (p *producer) sendOwn(f flight) bool {
+func (p *producer) sendOwn(f *flight) bool {
 	f.topic = p.topicOf(f.seq)
 	f.key = p.made.key(f.session, f.seq)
 	f.txn, f.fromPartition, f.fromOffset = p.openTxn(), history.Unknown, history.Unknown
@@ -318,6 +346,9 @@ func (p *producer) sendOwn(f flight) bool {
 func (p *producer) topicOf(seq int64) int32 {
 	if len(p.spec.Turns) > 0 {
 		return int32(p.spec.Turns[seq%int64(len(p.spec.Turns))])
+	}
+	if len(p.spec.Topics) == 1 {
+		return 0 // without a division
 	}
 	return int32(seq % int64(len(p.spec.Topics)))
 }
@@ -339,8 +370,9 @@ func (p *producer) noteWaits() {
 }
 
 // sendRecord sends one record and tells whether the client took it. The key may be that of another record, which this one answers.
-func (p *producer) sendRecord(f flight, key []byte) bool {
-	slot, ok := p.slots.take(p.done)
+// Its call is read here unless it is there already.
+func (p *producer) sendRecord(f *flight, key []byte) bool {
+	slot, waited, ok := p.slots.take(p.done)
 	if !ok {
 		return false
 	}
@@ -349,18 +381,22 @@ func (p *producer) sendRecord(f flight, key []byte) bool {
 		key = p.made.keyAt(slot, f.key)
 	}
 	p.out = client.Record{Topic: p.spec.Topics[f.topic], Partition: client.AnyPartition, Key: key}
-	p.made.put(&f, p.slots.flights[slot].value, payload.Head{
+	p.made.put(f, &p.slots.held[slot], payload.Head{
 		Attempt: uint8(f.attempt), Producer: uint16(p.number), Session: uint16(f.session),
 		Run: p.session.spec.Header.Run, Seq: uint64(f.seq), Intended: f.intended, Txn: uint32(f.txn),
 	}, &p.out)
 	if p.free > f.intended {
 		f.held = p.free
 	}
-	f.call = p.clock.Now()
-	p.slots.flights[slot] = f
+	if waited || f.call == unread {
+		f.call = p.clock.Now()
+	}
+	p.slots.flights[slot] = *f
+	if !f.tombstone && f.session == int32(p.session.spec.Header.Self.Session) && p.slots.enter(f.seq, slot) {
+		f.known, p.slots.flights[slot].known, p.out.Known = true, true, true
+	}
 	if p.session.spec.Journal {
-		p.describe(&p.send, &f)
-		p.send.Return = history.Unknown
+		p.describe(&p.send, f)
 		p.record(&p.send)
 		p.settle()
 	}
@@ -368,15 +404,23 @@ func (p *producer) sendRecord(f flight, key []byte) bool {
 	err := p.client.Send(&p.out, slot)
 	p.noteWaits()
 	if err != nil {
-		p.describe(&p.send, &f)
+		p.describe(&p.send, f)
 		p.send.Outcome, p.send.Return = history.Failed, p.clock.Now()
 		p.record(&p.send)
 		p.counts.failed.Add(1)
-		p.slots.flights[slot].seq = noSeq
+		p.landed(&p.slots.flights[slot])
 		p.slots.putBack()
 		return false
 	}
 	return true
+}
+
+// landed says that no record is here any more.
+func (p *producer) landed(f *flight) {
+	if f.known {
+		p.slots.forget(f.seq)
+	}
+	f.seq = noSeq
 }
 
 // producerNumber is this producer's index in the header's table of producers.
@@ -389,48 +433,66 @@ func (s *session) producerNumber() int32 {
 	return history.Unknown
 }
 
-// describe fills a send from what is remembered of it.
+// describe fills a send, an empty one or one that this filled before, from what is remembered of it. It has no answer.
 func (p *producer) describe(op *history.Op, f *flight) {
-	*op = history.Op{
-		Kind: history.Send, Intended: f.intended, Held: f.held, Call: f.call, Txn: f.txn, Attempt: f.attempt,
-		Value:     history.Value{Producer: p.number, Session: f.session, Seq: f.seq},
-		Partition: history.Unknown, Offset: history.Unknown,
-		FromPartition: f.fromPartition, FromOffset: f.fromOffset, Generation: history.Unknown,
-		Size: int64(f.size), Tombstone: f.tombstone,
-	}
+	op.Kind, op.Outcome, op.Generation = history.Send, history.Indeterminate, history.Unknown
+	op.Intended, op.Held, op.Call, op.Return = f.intended, f.held, f.call, history.Unknown
+	op.Txn, op.Attempt = f.txn, f.attempt
+	op.Value = history.Value{Producer: p.number, Session: f.session, Seq: f.seq}
+	op.Partition, op.Offset = history.Unknown, history.Unknown
+	op.FromPartition, op.FromOffset = f.fromPartition, f.fromOffset
+	op.Size, op.Tombstone, op.Key = int64(f.size), f.tombstone, 0
 	if p.spec.Keyed != nil && p.spec.Keyed[f.topic] {
 		op.Key = f.key + 1
 	}
 }
 
-// acked records the end of one send. The client calls it, from one goroutine at a time. What it says of no record that
-// is on its way, such as a second time of the same, cannot be written down.
-func (p *producer) acked(a client.Ack) {
+// acked records the end of sends. The client calls it, from one goroutine at a time. All that it hands over at once came
+// before the one reading of the clock.
+func (p *producer) acked(acks []client.Ack) {
 	defer p.endOnPanic() // the client's goroutine, which no one else guards
+	now := p.clock.Now()
+	var ok, landed uint64
+	for i := range acks {
+		if a := &acks[i]; p.ackedOne(a, now) {
+			landed++
+			if a.Err == nil {
+				ok++
+			}
+		}
+	}
+	if landed > 0 {
+		p.counts.acked.Add(ok)
+		p.slots.publish()
+	}
+}
+
+// ackedOne records the end of one send. What is said of no record that is on its way, such as a second time of the same,
+// cannot be written down: false.
+func (p *producer) ackedOne(a *client.Ack, now int64) bool {
 	if int(a.Slot) >= len(p.slots.flights) || p.slots.flights[a.Slot].seq == noSeq {
 		p.counts.dropped.Add(1)
-		return
+		return false
 	}
 	f := &p.slots.flights[a.Slot]
 	p.describe(&p.ack, f)
-	p.ack.Return = p.clock.Now()
+	p.ack.Return = now
 	if a.Partition >= 0 {
-		p.ack.Partition = p.partition(p.spec.Topics[f.topic], a.Partition)
+		p.ack.Partition = p.within(p.topics[f.topic], a.Partition)
 	}
 	switch {
 	case a.Err == nil:
 		p.ack.Outcome, p.ack.Offset = history.OK, a.Offset
-		p.counts.acked.Add(1)
 	case a.Definite:
 		p.ack.Outcome = history.Failed
 		p.counts.failed.Add(1)
 	default:
-		p.ack.Outcome = history.Indeterminate
 		p.counts.indeterminate.Add(1)
 	}
 	p.record(&p.ack)
-	f.seq = noSeq
+	p.landed(f)
 	p.slots.give(a.Slot)
+	return true
 }
 
 // endOnPanic ends the session where a callback of the client's panics.
@@ -468,7 +530,7 @@ func (p *producer) leave() (open int, err error) {
 		p.send.Return = p.clock.Now()
 		p.record(&p.send)
 		p.counts.indeterminate.Add(1)
-		f.seq = noSeq
+		p.landed(f)
 		open++
 	}
 	return open, err

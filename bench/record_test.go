@@ -18,10 +18,12 @@ import (
 type instant struct {
 	sink client.Sink
 	next int64
+	ack  [1]client.Ack
 }
 
 func (i *instant) Send(_ *client.Record, s client.Slot) error {
-	i.sink(client.Ack{Slot: s, Partition: 0, Offset: i.next})
+	i.ack[0] = client.Ack{Slot: s, Partition: 0, Offset: i.next}
+	i.sink(i.ack[:])
 	i.next++
 	return nil
 }
@@ -74,7 +76,7 @@ func TestEverySendIsRecordedOnce(t *testing.T) {
 	p, done := instantProducer(t, 100)
 	const records = 5000
 	for range records {
-		if err := p.one(t.Context(), p.clock.Now()); err != nil {
+		if err := p.one(t.Context(), p.clock.Now(), unread); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -107,8 +109,8 @@ func TestWhatCannotBeWrittenDownIsCounted(t *testing.T) {
 		drop  func(*producer)
 		count uint64
 	}{
-		{"an acknowledgement a second time", func(p *producer) { p.acked(client.Ack{Slot: 0, Offset: 7}) }, 1},
-		{"an acknowledgement of no place", func(p *producer) { p.acked(client.Ack{Slot: 1 << 20}) }, 1},
+		{"an acknowledgement a second time", func(p *producer) { p.acked([]client.Ack{{Slot: 0, Offset: 7}}) }, 1},
+		{"an acknowledgement of no place", func(p *producer) { p.acked([]client.Ack{{Slot: 1 << 20}}) }, 1},
 		{"records of an unknown topic", func(p *producer) {
 			l := readerLog{session: p.session}
 			l.polled(0, []client.Fetched{{Topic: "bills-x", Offset: 3}, {Topic: "bills-x", Offset: 4}}, "g", history.ReadCommitted)
@@ -128,7 +130,7 @@ func TestWhatCannotBeWrittenDownIsCounted(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p, done := instantProducer(t, 100)
-			if err := p.one(t.Context(), p.clock.Now()); err != nil {
+			if err := p.one(t.Context(), p.clock.Now(), unread); err != nil {
 				t.Fatal(err)
 			}
 			c.drop(p)
@@ -161,7 +163,7 @@ func TestAPanicInTheClientsCallbackEndsTheSession(t *testing.T) {
 	var failed error
 	p.fail = func(err error) { failed = err }
 	p.slots = nil
-	p.acked(client.Ack{})
+	p.acked(make([]client.Ack, 1))
 	var machine *worker.MachineError
 	if !errors.As(failed, &machine) || !strings.Contains(failed.Error(), "kbench panicked") {
 		t.Errorf("%v", failed)
@@ -174,7 +176,7 @@ func TestTheRecordingPathDoesNotAllocate(t *testing.T) {
 	defer done()
 	ctx := t.Context()
 	perRecord := testing.AllocsPerRun(20_000, func() {
-		if err := p.one(ctx, p.clock.Now()); err != nil {
+		if err := p.one(ctx, p.clock.Now(), unread); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -193,7 +195,7 @@ func BenchmarkRecordingPath(b *testing.B) {
 			ctx := b.Context()
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := p.one(ctx, p.clock.Now()); err != nil {
+				if err := p.one(ctx, p.clock.Now(), unread); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -63,25 +63,26 @@ func (r *records) keyAt(slot client.Slot, number int64) []byte {
 	return appendKey(r.keyRoom[at:at:at+keyRoom], number)
 }
 
-// put makes the rest of the record that a flight is about: its value with the head, or a header that has it. What is remembered of
-// its place in flight is the buffer that it holds.
-func (r *records) put(f *flight, held []byte, h payload.Head, out *client.Record) {
+// put makes the rest of the record that a flight is about: its value with the head, or a header that has it. held is the buffer of
+// its place in flight.
+func (r *records) put(f *flight, held *[]byte, h payload.Head, out *client.Record) {
 	f.tombstone = r.stones > 0 && r.stone(f.session, f.seq)
 	size := payload.Size
 	if !f.tombstone {
 		size = r.sizes.of(r.sizeDraws.of(f.session, f.seq))
 		f.size = int32(size)
 	}
-	f.value = r.values.of(held, size)
+	value := r.values.of(*held, size)
+	*held = value
 	if f.tombstone {
-		out.Headers, h.Cover = r.headers.of(f.seq, f.value)
-		payload.Put(f.value, h)
+		out.Headers, h.Cover = r.headers.of(f.seq, value)
+		payload.Put(value, h)
 		out.Value = nil
 		return
 	}
 	out.Headers, h.Cover = r.headers.of(f.seq, nil)
-	payload.Put(f.value, h)
-	out.Value = f.value
+	payload.Put(value, h)
+	out.Value = value
 }
 
 func (r *records) stone(session int32, seq int64) bool {

@@ -226,8 +226,12 @@ func (s *session) pass(ctx context.Context, point string, n int) {
 
 // partition is a partition's index in the header's table. One that the run does not have is told of as dropped.
 func (s *session) partition(topic string, partition int32) int32 {
-	ref, ok := s.topics[topic]
-	if !ok || partition < 0 || int(partition) >= ref.Partitions {
+	return s.within(s.topics[topic], partition)
+}
+
+// within is a partition's index where its topic is known already.
+func (s *session) within(ref topicRef, partition int32) int32 {
+	if partition < 0 || int(partition) >= ref.Partitions {
 		s.counts.dropped.Add(1)
 		return history.Unknown
 	}

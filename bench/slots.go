@@ -7,31 +7,43 @@ import (
 	"github.com/kbench/kbench/internal/client"
 )
 
-// flight is what is remembered of a record between its sending and its acknowledgement.
+// flight is what is remembered of a record between its sending and its acknowledgement. It is small, since one goroutine
+// writes it and another reads it for every record.
 type flight struct {
 	intended, call int64
 	held           int64 // as history.Op's
 	seq            int64 // of the session below, noSeq while no record is here
-	session        int32 // an earlier one for a resend
 	txn            uint64
+	fromOffset     int64
+	key            int64 // its number, keyNone for none or for another record's
+	session        int32 // an earlier one for a resend
 	topic          int32 // index in the session's topics
 	attempt        int32
 	fromPartition  int32
-	fromOffset     int64
-	key            int64  // its number, keyNone for none or for another record's
-	size           int32  // bytes of its value
-	tombstone      bool   // it has none
-	value          []byte // the buffer that it is sent from, which stays with the place
+	size           int32 // bytes of its value
+	tombstone      bool  // it has none
+	known          bool  // slots.find finds it by its sequence
 }
+
+// apart keeps what one goroutine writes off the line of the processors' caches that holds what the other does.
+type apart [64]byte
 
 // slots hands out places for records in flight without a lock: one goroutine takes, one other gives back.
 type slots struct {
 	flights []flight
+	held    [][]byte      // by place: the buffer that its records are sent from; the taker's
 	free    []client.Slot // ring; its length is a power of two of at least len(flights)
 	mask    uint64
-	taken   atomic.Uint64 // written by the taker
-	given   atomic.Uint64 // written by the giver
-	waits   atomic.Uint64 // takes that found no place free
+	index   []atomic.Uint32 // by sequence: a place and 1, or 0; nil where nobody asks
+
+	_     apart
+	taken uint64        // the taker's
+	seen  uint64        // of given, by the taker
+	waits atomic.Uint64 // takes that found no place free
+	_     apart
+	put   uint64        // the giver's, some of which the taker may not know of yet
+	given atomic.Uint64 // of put, what the taker may know of
+	_     apart
 }
 
 func newSlots(n int) *slots {
@@ -39,38 +51,72 @@ func newSlots(n int) *slots {
 	for size < n {
 		size *= 2
 	}
-	s := &slots{flights: make([]flight, n), free: make([]client.Slot, size), mask: uint64(size - 1)}
+	s := &slots{flights: make([]flight, n), held: make([][]byte, n), free: make([]client.Slot, size), mask: uint64(size - 1), put: uint64(n)}
 	for i := range n {
 		s.free[i] = client.Slot(i)
+		s.flights[i].seq = noSeq
 	}
-	s.given.Store(uint64(n))
+	s.publish()
 	return s
 }
 
-// take returns a free place, waiting for one until done is closed.
-func (s *slots) take(done <-chan struct{}) (client.Slot, bool) {
-	at := s.taken.Load()
-	if at == s.given.Load() {
+// take returns a free place, waiting for one until done is closed; waited tells whether it had to.
+func (s *slots) take(done <-chan struct{}) (slot client.Slot, waited, ok bool) {
+	if s.taken == s.seen {
+		s.seen = s.given.Load()
+	}
+	if s.taken == s.seen {
+		waited = true
 		s.waits.Add(1)
 	}
-	for at == s.given.Load() {
+	for s.taken == s.seen {
 		select {
 		case <-done:
-			return 0, false
+			return 0, true, false
 		case <-time.After(50 * time.Microsecond):
 		}
+		s.seen = s.given.Load()
 	}
-	slot := s.free[at&s.mask]
-	s.taken.Store(at + 1)
-	return slot, true
+	slot = s.free[s.taken&s.mask]
+	s.taken++
+	return slot, waited, true
 }
 
 // putBack undoes the latest take, by the taker: the record was never sent.
-func (s *slots) putBack() { s.taken.Store(s.taken.Load() - 1) }
+func (s *slots) putBack() { s.taken-- }
 
-// give returns a place.
+// give returns a place, of which the taker learns with the next publish.
 func (s *slots) give(slot client.Slot) {
-	at := s.given.Load()
-	s.free[at&s.mask] = slot
-	s.given.Store(at + 1)
+	s.free[s.put&s.mask] = slot
+	s.put++
+}
+
+func (s *slots) publish() { s.given.Store(s.put) }
+
+// recognise makes find work. The index is larger than the places, so that records seldom stand in each other's way.
+func (s *slots) recognise() { s.index = make([]atomic.Uint32, 2*len(s.free)) }
+
+// enter has find know of a record by its sequence, from before it is sent until it is forgotten. False says that another
+// one on its way, which many have overtaken, stands where it would.
+func (s *slots) enter(seq int64, slot client.Slot) bool {
+	if s.index == nil {
+		return false
+	}
+	at := &s.index[uint64(seq)&uint64(len(s.index)-1)]
+	if at.Load() != 0 {
+		return false
+	}
+	at.Store(uint32(slot) + 1)
+	return true
+}
+
+func (s *slots) forget(seq int64) { s.index[uint64(seq)&uint64(len(s.index)-1)].Store(0) }
+
+// find is the place of the record on its way that has this sequence and was entered. It is the giver's to ask.
+func (s *slots) find(seq int64) (client.Slot, bool) {
+	at := s.index[uint64(seq)&uint64(len(s.index)-1)].Load()
+	if at == 0 || s.flights[at-1].seq != seq {
+		return 0, false
+	}
+	return client.Slot(at - 1), true
 }

@@ -16,13 +16,11 @@ func TestNoPlaceIsGivenOutTwice(t *testing.T) {
 		for slot := range inFlight {
 			s.flights[slot].seq = noSeq
 			s.give(slot)
+			s.publish()
 		}
 	})
-	for i := range s.flights {
-		s.flights[i].seq = noSeq
-	}
 	for i := range records {
-		slot, ok := s.take(nil)
+		slot, _, ok := s.take(nil)
 		if !ok {
 			t.Fatal("no place although none is ever kept")
 		}
@@ -38,19 +36,19 @@ func TestNoPlaceIsGivenOutTwice(t *testing.T) {
 	}
 	close(inFlight)
 	giving.Wait()
-	if free := int(s.given.Load() - s.taken.Load()); free != len(s.flights) {
+	if free := int(s.given.Load() - s.taken); free != len(s.flights) {
 		t.Fatalf("%d of %d places are free", free, len(s.flights))
 	}
 }
 
 func TestTakingEndsWhenDone(t *testing.T) {
 	s := newSlots(1)
-	if _, ok := s.take(nil); !ok {
+	if _, _, ok := s.take(nil); !ok {
 		t.Fatal("no place in an empty set")
 	}
 	done := make(chan struct{})
 	close(done)
-	if _, ok := s.take(done); ok {
+	if _, _, ok := s.take(done); ok {
 		t.Fatal("the only place was given out twice")
 	}
 }
@@ -59,7 +57,8 @@ func BenchmarkSlots(b *testing.B) {
 	s := newSlots(1024)
 	b.ReportAllocs()
 	for b.Loop() {
-		slot, _ := s.take(nil)
+		slot, _, _ := s.take(nil)
 		s.give(slot)
+		s.publish()
 	}
 }

@@ -36,7 +36,7 @@ func (a *promptAdmin) BrokerConfig(ctx context.Context, broker int32) (map[strin
 func hang(t *testing.T, bootstrap []string, topic string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	p, err := franz.New(nil).NewProducer(bootstrap, map[string]string{"transactional.id": "left", "transaction.timeout.ms": "600000", "acks": "all"}, func(client.Ack) {})
+	p, err := franz.New(nil).NewProducer(bootstrap, map[string]string{"transactional.id": "left", "transaction.timeout.ms": "600000", "acks": "all"}, func([]client.Ack) {})
 	if err != nil {
 		t.Error(err)
 		return

@@ -149,7 +149,8 @@ func recordedRate(b *testing.B, c cluster.Cluster, topic string, size, records i
 	}
 	start := time.Now()
 	for range records {
-		if err := p.one(b.Context(), p.clock.Now()); err != nil {
+		now := p.clock.Now()
+		if err := p.one(b.Context(), now, now); err != nil {
 			b.Fatal(err)
 		}
 	}

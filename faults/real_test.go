@@ -33,15 +33,17 @@ type producing struct {
 	offsets []int64
 }
 
-func (p *producing) take(a client.Ack) {
-	if a.Err != nil {
-		p.fail.Add(1)
-		return
+func (p *producing) take(acks []client.Ack) {
+	for _, a := range acks {
+		if a.Err != nil {
+			p.fail.Add(1)
+			continue
+		}
+		p.mu.Lock()
+		p.offsets = append(p.offsets, a.Offset)
+		p.mu.Unlock()
+		p.acked.Add(1)
 	}
-	p.mu.Lock()
-	p.offsets = append(p.offsets, a.Offset)
-	p.mu.Unlock()
-	p.acked.Add(1)
 }
 
 func (p *producing) Send(_ context.Context, n int, _ bool) error {

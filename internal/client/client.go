@@ -24,6 +24,7 @@ type Record struct {
 	Key       []byte
 	Value     []byte // nil: a tombstone
 	Headers   []Header
+	Known     bool // the Recogniser that the producer was given knows the value
 }
 
 // Header of a record. A record may have several of one key.
@@ -44,6 +45,9 @@ func HeaderBytes(headers []Header) int {
 // Slot names a record in flight; its owner chooses it and gets it back in the Ack.
 type Slot uint32
 
+// Recogniser tells from a value that was sent the slot of its record in flight, and false where there is none.
+type Recogniser func(value []byte) (Slot, bool)
+
 // Ack is what became of one record: exactly one Ack follows each Send that returned nil, except that a client
 // that is closed or killed may leave records without one.
 type Ack struct {
@@ -54,8 +58,9 @@ type Ack struct {
 	Definite  bool  // with Err: the record is certainly not in the log (a definite refusal with retries off)
 }
 
-// Sink receives acknowledgements. One producer calls it from one goroutine at a time; it must not block for long.
-type Sink func(Ack)
+// Sink receives acknowledgements, as many at once as the client has at hand. One producer calls it from one goroutine at a
+// time; it must not block for long. The slice is the driver's again once it returns.
+type Sink func([]Ack)
 
 // Producer sends records and reports each one's end through its Sink.
 type Producer interface {
@@ -290,4 +295,10 @@ type Driver interface {
 	Version() string // library and, where it wraps one, the wrapped library: "confluent-kafka-go 2.15.0, librdkafka 2.15.0"
 	NewProducer(bootstrap []string, settings map[string]string, sink Sink) (Producer, error)
 	NewConsumer(bootstrap []string, settings map[string]string) (Consumer, error)
+}
+
+// Recognising is the optional ability of a Driver whose library hands a record's value back with its report: to match the
+// two by the value, where that costs less than to have the library carry a slot.
+type Recognising interface {
+	NewRecognisingProducer(bootstrap []string, settings map[string]string, sink Sink, of Recogniser) (Producer, error)
 }

@@ -72,17 +72,13 @@ func Put(value []byte, h Head) {
 	le.PutUint64(value[40:], xxhash.Sum64(value)^h.Cover)
 }
 
-// Get reads and verifies the value of a record without headers.
-func Get(value []byte) (Head, error) { return GetCovered(value, 0) }
-
-// GetCovered reads and verifies a value whose checksum has that cover. On ErrCorrupt the head is what stands there, which may be
-// wrong. The value is left as it was, but is written to in between: it must not be shared.
-func GetCovered(value []byte, cover uint64) (Head, error) {
+// Peek reads a value's head without verifying anything but its magic.
+func Peek(value []byte) (Head, bool) {
 	if len(value) < Size || binary.LittleEndian.Uint32(value)&0xffffff != magic {
-		return Head{}, ErrForeign
+		return Head{}, false
 	}
 	le := binary.LittleEndian
-	h := Head{
+	return Head{
 		Attempt:  value[3],
 		Producer: le.Uint16(value[4:]),
 		Session:  le.Uint16(value[6:]),
@@ -90,8 +86,21 @@ func GetCovered(value []byte, cover uint64) (Head, error) {
 		Seq:      le.Uint64(value[16:]),
 		Intended: int64(le.Uint64(value[24:])),
 		Txn:      le.Uint32(value[32:]),
-		Cover:    cover,
+	}, true
+}
+
+// Get reads and verifies the value of a record without headers.
+func Get(value []byte) (Head, error) { return GetCovered(value, 0) }
+
+// GetCovered reads and verifies a value whose checksum has that cover. On ErrCorrupt the head is what stands there, which may be
+// wrong. The value is left as it was, but is written to in between: it must not be shared.
+func GetCovered(value []byte, cover uint64) (Head, error) {
+	h, ok := Peek(value)
+	if !ok {
+		return Head{}, ErrForeign
 	}
+	h.Cover = cover
+	le := binary.LittleEndian
 	want := le.Uint64(value[40:])
 	le.PutUint64(value[40:], 0)
 	sum := xxhash.Sum64(value) ^ cover

@@ -5,16 +5,16 @@ import (
 	"testing"
 )
 
-func head() Head {
+func sample() Head {
 	return Head{Attempt: 2, Producer: 3, Session: 4, Run: 5, Seq: 1 << 40, Intended: -6, Txn: 7}
 }
 
 func TestHeadComesBack(t *testing.T) {
 	for _, size := range []int{Size, Size + 1, 1024} {
 		value := make([]byte, size)
-		Put(value, head())
+		Put(value, sample())
 		got, err := Get(value)
-		if err != nil || got != head() {
+		if err != nil || got != sample() {
 			t.Errorf("%d bytes: %+v, error %v", size, got, err)
 		}
 		if again, err := Get(value); err != nil || again != got {
@@ -26,7 +26,7 @@ func TestHeadComesBack(t *testing.T) {
 func TestEveryDamagedByteIsSeen(t *testing.T) {
 	value := make([]byte, Size+16)
 	for i := range value {
-		Put(value, head())
+		Put(value, sample())
 		value[i] ^= 1
 		if _, err := Get(value); err == nil {
 			t.Errorf("byte %d was changed and nobody noticed", i)
@@ -36,7 +36,7 @@ func TestEveryDamagedByteIsSeen(t *testing.T) {
 
 func TestACutValueIsCorruptAndAStrangersForeign(t *testing.T) {
 	value := make([]byte, Size+16)
-	Put(value, head())
+	Put(value, sample())
 	if _, err := Get(value[:Size+8]); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("a cut value: %v", err)
 	}
@@ -49,7 +49,7 @@ func TestACutValueIsCorruptAndAStrangersForeign(t *testing.T) {
 
 func FuzzGet(f *testing.F) {
 	value := make([]byte, Size+4)
-	Put(value, head())
+	Put(value, sample())
 	f.Add(value)
 	f.Add([]byte("KB1"))
 	f.Fuzz(func(t *testing.T, value []byte) {
@@ -75,7 +75,7 @@ func BenchmarkPut(b *testing.B) {
 			b.SetBytes(int64(size))
 			b.ReportAllocs()
 			for b.Loop() {
-				Put(value, head())
+				Put(value, sample())
 			}
 		})
 	}

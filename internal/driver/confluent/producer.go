@@ -13,31 +13,40 @@ import (
 
 	"github.com/kbench/kbench/internal/client"
 	"github.com/kbench/kbench/internal/driver/count"
+	"github.com/kbench/kbench/internal/driver/places"
 	"github.com/kbench/kbench/internal/settings"
 )
 
-// producer sends through librdkafka. A report is matched to its slot by the message's opaque value, which is exact
-// whatever the library does with the message in between; matching by partition and order is not, once messages are
-// retried, time out or are given a partition by the library. The library keeps opaque values in a map under a lock,
-// which costs half as much again as a record of 100 bytes costs without (bench_test.go); there is no cheaper exact way.
+// producer sends through librdkafka. A report is matched to its slot by what comes back with it, which is exact whatever
+// the library does with the message in between: by its value where the caller can tell the slot from that, and else by
+// the message's opaque value. Both cost something: the value is copied, opaque values are kept in a map under a lock that
+// the sender and the reports contend for. Matching by partition and order is not exact (docs/adr/0012-matching-reports.md).
 type producer struct {
 	p         *kafka.Producer
 	sink      client.Sink
+	of        client.Recogniser // nil: every slot is carried
 	maxBlock  time.Duration
 	memory    int64 // buffer.memory as librdkafka counts it
 	retries   bool
 	acks0     bool
 	effective map[string]string
 
-	slots   slots
+	slots   places.Table[client.Slot] // each holds its own number, for the library to carry
+	spare   sync.Pool                 // of messages: the library keeps none
 	headers headerPool
-	open    atomic.Int64  // records without their Ack
-	taken   atomic.Uint64 // records that the library took, or is about to
 	count   count.Counts
 
 	room         count.Spread // µs that Send waited for room
 	observations observations
 	studies      chan string // statistics on their way to be read, beside the reports
+
+	// Written for every record, by senders and by the reports: each on a line of its own in the processors' caches.
+	_     [64]byte
+	taken atomic.Uint64 // records that the library took, or is about to
+	_     [64]byte
+	told  atomic.Uint64 // records that had their Ack
+	acks  []client.Ack  // of the reports in hand
+	_     [64]byte
 
 	alive   sync.RWMutex // read: a call into the library; written: the library is gone
 	closing chan struct{}
@@ -55,6 +64,10 @@ type producer struct {
 }
 
 func (d driver) NewProducer(bootstrap []string, asked map[string]string, sink client.Sink) (client.Producer, error) {
+	return d.NewRecognisingProducer(bootstrap, asked, sink, nil)
+}
+
+func (d driver) NewRecognisingProducer(bootstrap []string, asked map[string]string, sink client.Sink, of client.Recogniser) (client.Producer, error) {
 	conf, effective, err := configure(settings.Producer, bootstrap, asked)
 	if err != nil {
 		return nil, fmt.Errorf("confluent producer: %w", err)
@@ -64,11 +77,16 @@ func (d driver) NewProducer(bootstrap []string, asked map[string]string, sink cl
 		return nil, fmt.Errorf("confluent producer: %w", err)
 	}
 	conf["go.delivery.report.fields"] = "none"
+	if of != nil {
+		conf["go.delivery.report.fields"] = "value"
+	}
 	conf["go.events.channel.size"] = 8192 // reports beyond these wait inside librdkafka
 	conf["go.produce.channel.size"] = 0
 	kibs, _ := strconv.ParseInt(effective["queue.buffering.max.kbytes"], 10, 64)
 	p := &producer{
 		sink:      sink,
+		of:        of,
+		acks:      make([]client.Ack, 0, reportsAtOnce),
 		maxBlock:  time.Duration(settings.Number(full, "max.block.ms")) * time.Millisecond,
 		memory:    kibs * 1024,
 		retries:   effective["retries"] != "0",
@@ -81,6 +99,7 @@ func (d driver) NewProducer(bootstrap []string, asked map[string]string, sink cl
 	}
 	p.observations.most, _ = strconv.Atoi(effective["max.in.flight.requests.per.connection"])
 	p.observations.idempotent = effective["enable.idempotence"] == "true"
+	p.spare.New = func() any { return new(kafka.Message) }
 	if p.p, err = kafka.NewProducer(&conf); err != nil {
 		return nil, fmt.Errorf("confluent producer: %w", err)
 	}
@@ -106,25 +125,29 @@ func (p *producer) BufferWaits() uint64 { return p.waits.Load() }
 
 // Send may be called from several goroutines, as long as no slot is in flight twice.
 func (p *producer) Send(r *client.Record, slot client.Slot) error {
-	m := kafka.Message{
-		TopicPartition: kafka.TopicPartition{Topic: &r.Topic, Partition: r.Partition},
-		Key:            r.Key,
-		Value:          r.Value,
-		Opaque:         p.slots.box(slot),
+	m := p.spare.Get().(*kafka.Message)
+	defer p.spare.Put(m)
+	m.TopicPartition.Topic, m.TopicPartition.Partition = &r.Topic, r.Partition
+	m.Key, m.Value, m.Headers, m.Opaque = r.Key, r.Value, nil, nil
+	if p.of == nil || !r.Known {
+		carried := p.slots.At(slot)
+		*carried = slot
+		m.Opaque = carried
 	}
 	if len(r.Headers) > 0 {
 		own := p.headers.lend(r.Headers)
 		defer p.headers.Put(own)
 		m.Headers = *own
 	}
-	p.open.Add(1)
 	p.taken.Add(1)
-	err := p.produce(&m)
+	err := p.produce(m)
+	if err == nil {
+		return nil
+	}
 	if code(err) == kafka.ErrQueueFull {
-		err = p.produceWhenRoom(&m)
+		err = p.produceWhenRoom(m)
 	}
 	if err != nil {
-		p.open.Add(-1)
 		p.taken.Add(^uint64(0))
 		return p.refusal(err)
 	}
@@ -198,41 +221,71 @@ func (p *producer) fatal(otherwise error) error {
 	return otherwise
 }
 
-// drain reads reports until the library is closed.
+// reportsAtOnce bounds the reports that are handed to the sink at once, and so how long the first of them waits for that:
+// some microseconds.
+const reportsAtOnce = 64
+
+// drain reads reports until the library is closed, as many at once as are there.
 func (p *producer) drain(events <-chan kafka.Event) {
 	defer close(p.studies)
 	for event := range events {
-		switch e := event.(type) {
-		case *kafka.Message:
-			p.telling.Lock()
-			if !p.silent {
-				p.report(e)
-			}
-			p.telling.Unlock()
-		case *kafka.Stats:
+		p.look(event)
+	more:
+		for len(p.acks) > 0 && len(p.acks) < reportsAtOnce {
 			select {
-			case p.studies <- e.String():
-			default: // what they count goes on, and the next tell it
+			case event, ok := <-events:
+				if !ok {
+					break more
+				}
+				p.look(event)
+			default:
+				break more
 			}
-		case kafka.Error:
-			p.count.Add("error."+name(e.Code()), 1)
-			if e.IsFatal() && (failure{err: e}).Fenced() {
-				p.count.Add("fenced", 1)
-			}
-		default:
-			p.count.Add("dropped", 1) // nothing that this driver knows, and maybe something that the judge should
 		}
+		p.tell()
 	}
 }
 
+// look takes one event of the library's.
+func (p *producer) look(event kafka.Event) {
+	switch e := event.(type) {
+	case *kafka.Message:
+		p.report(e)
+	case *kafka.Stats:
+		select {
+		case p.studies <- e.String():
+		default: // what they count goes on, and the next tell it
+		}
+	case kafka.Error:
+		p.count.Add("error."+name(e.Code()), 1)
+		if e.IsFatal() && (failure{err: e}).Fenced() {
+			p.count.Add("fenced", 1)
+		}
+	default:
+		p.count.Add("dropped", 1) // nothing that this driver knows, and maybe something that the judge should
+	}
+}
+
+// slotOf is the slot of a report's record.
+func (p *producer) slotOf(m *kafka.Message) (client.Slot, bool) {
+	if slot, ok := m.Opaque.(*client.Slot); ok {
+		return *slot, true
+	}
+	if p.of == nil {
+		return 0, false
+	}
+	return p.of(m.Value)
+}
+
+// report puts what a report says with the acks in hand.
 func (p *producer) report(m *kafka.Message) {
-	at := m.TopicPartition
-	slot, ok := m.Opaque.(*client.Slot)
+	slot, ok := p.slotOf(m)
 	if !ok {
 		p.count.Add("dropped", 1) // a report on no record of ours
 		return
 	}
-	ack := client.Ack{Slot: *slot, Partition: at.Partition, Offset: int64(at.Offset)}
+	at := &m.TopicPartition
+	ack := client.Ack{Slot: slot, Partition: at.Partition, Offset: int64(at.Offset)}
 	switch {
 	case at.Error != nil:
 		c := code(at.Error)
@@ -249,13 +302,33 @@ func (p *producer) report(m *kafka.Message) {
 	if ack.Partition < 0 {
 		ack.Partition = client.AnyPartition
 	}
-	p.sink(ack)
-	if p.open.Add(-1) == 0 && p.flushing.Load() > 0 {
+	p.acks = append(p.acks, ack)
+}
+
+// tell hands over the acks in hand.
+func (p *producer) tell() {
+	if len(p.acks) == 0 {
+		return
+	}
+	p.telling.Lock()
+	if !p.silent {
+		p.sink(p.acks)
+	}
+	p.telling.Unlock()
+	p.told.Add(uint64(len(p.acks)))
+	p.acks = p.acks[:0]
+	if p.flushing.Load() > 0 && p.open() == 0 {
 		signal(p.idle)
 	}
 	if p.waiting.Load() > 0 {
 		signal(p.freed)
 	}
+}
+
+// open is how many records are without their Ack. One that the library refuses counts for a moment, too.
+func (p *producer) open() int64 {
+	told := p.told.Load() // first: what is told was taken before
+	return int64(p.taken.Load() - told)
 }
 
 // signal wakes whoever waits, if nobody has been woken yet.
@@ -270,13 +343,13 @@ func signal(c chan struct{}) {
 func (p *producer) Flush(ctx context.Context) error {
 	p.flushing.Add(1)
 	defer p.flushing.Add(-1)
-	for p.open.Load() > 0 {
+	for p.open() > 0 {
 		pushed := p.push()
 		select {
 		case <-p.idle:
 		case <-pushed:
 		case <-ctx.Done():
-			return fmt.Errorf("flush: %d records without acknowledgement: %w", p.open.Load(), ctx.Err())
+			return fmt.Errorf("flush: %d records without acknowledgement: %w", p.open(), ctx.Err())
 		case <-p.closing:
 			return fmt.Errorf("flush: %w", errClosed)
 		}

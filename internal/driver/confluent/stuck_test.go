@@ -19,7 +19,7 @@ func TestACallThatDoesNotReturnIsGivenUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer cluster.Close()
-	made, err := New(nil).NewProducer([]string{cluster.BootstrapServers()}, map[string]string{"transactional.id": "t"}, func(client.Ack) {})
+	made, err := New(nil).NewProducer([]string{cluster.BootstrapServers()}, map[string]string{"transactional.id": "t"}, func([]client.Ack) {})
 	if err != nil {
 		t.Fatal(err)
 	}

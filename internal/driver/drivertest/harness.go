@@ -66,6 +66,7 @@ var anywhere = []promise{
 
 var simulated = []promise{
 	{"the library says where records waited", observations},
+	{"records that overtake each other are told apart by their values", overtaking},
 	{"a full buffer blocks for max.block.ms, then refuses", bufferFull},
 	{"a full buffer goes on when there is room", bufferDrains},
 	{"a broker's refusal is definite only for what the record is", refusals},
@@ -130,13 +131,15 @@ type acks struct {
 	got map[client.Slot][]client.Ack
 }
 
-func (a *acks) sink(ack client.Ack) {
+func (a *acks) sink(acks []client.Ack) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.got == nil {
 		a.got = make(map[client.Slot][]client.Ack)
 	}
-	a.got[ack.Slot] = append(a.got[ack.Slot], ack)
+	for _, ack := range acks {
+		a.got[ack.Slot] = append(a.got[ack.Slot], ack)
+	}
 }
 
 func (a *acks) all() map[client.Slot][]client.Ack {

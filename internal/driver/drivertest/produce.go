@@ -1,9 +1,11 @@
 package drivertest
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,6 +40,79 @@ func acknowledgements(t *testing.T, d client.Driver) {
 	if n := got.count(); n != records {
 		t.Fatalf("%d acknowledgements for %d records", n, records)
 	}
+}
+
+// overtaking has brokers refuse requests now and then, so that batches overtake each other, and matches most records by
+// what their values say, some by their slots.
+func overtaking(t *testing.T, d client.Driver) {
+	library, ok := d.(client.Recognising)
+	if !ok {
+		t.Skip("this driver has no need to recognise values")
+	}
+	const records, partitions, slotOf = 20_000, 2, 7
+	r := newRig(t, d, partitions, "orders")
+	got := new(acks)
+	of := func(value []byte) (client.Slot, bool) {
+		var n int
+		_, err := fmt.Sscanf(string(value), "value-%d", &n)
+		return client.Slot(n * slotOf), err == nil && n < records
+	}
+	p, err := library.NewRecognisingProducer(r.bootstrap, map[string]string{"enable.idempotence": "false", "batch.size": "1KiB", "linger.ms": "0"}, got.sink, of)
+	must(t, err)
+	t.Cleanup(func() { p.Close() })
+	r.refuseNowAndThen(7)
+	for i := range records {
+		must(t, p.Send(&client.Record{Topic: "orders", Partition: int32(i % partitions), Value: []byte(numbered(i)), Known: i%5 != 0}, client.Slot(i*slotOf)))
+	}
+	ctx, cancel := context.WithTimeout(r.context(), time.Minute)
+	defer cancel()
+	must(t, p.Flush(ctx))
+	overtaken, last := 0, int64(-1)
+	for n := range int32(partitions) {
+		log := r.log("orders", n, client.ReadUncommitted)
+		for i := int(n); i < records; i += partitions {
+			ack := got.one(t, client.Slot(i*slotOf))
+			if ack.Err != nil || ack.Partition != n || log[ack.Offset] != numbered(i) {
+				t.Fatalf("record %d: %+v, where %q is stored", i, ack, log[ack.Offset])
+			}
+			if ack.Offset < last {
+				overtaken++
+			}
+			last = ack.Offset
+		}
+	}
+	if overtaken < 3 {
+		t.Errorf("records were overtaken %d times: nothing was shown", overtaken)
+	}
+	must(t, p.Send(&client.Record{Topic: "orders", Partition: 0, Value: []byte("of nobody"), Known: true}, 1<<20))
+	eventually(t, "a report dropped", func() bool { return p.(client.Counters).Counters()["dropped"] == 1 })
+	if n := got.count(); n != records {
+		t.Errorf("%d acknowledgements for %d records", n, records)
+	}
+}
+
+// refuseNowAndThen has brokers refuse each so many-th Produce request.
+func (r rig) refuseNowAndThen(each int) {
+	var n atomic.Int64
+	r.ControlKey(int16(kmsg.Produce), func(asked kmsg.Request) (kmsg.Response, error, bool) {
+		r.KeepControl()
+		if n.Add(1)%int64(each) != 0 {
+			return nil, nil, false
+		}
+		req := asked.(*kmsg.ProduceRequest)
+		resp := req.ResponseKind().(*kmsg.ProduceResponse)
+		for _, t := range req.Topics {
+			answer := kmsg.NewProduceResponseTopic()
+			answer.Topic, answer.TopicID = t.Topic, t.TopicID
+			for _, part := range t.Partitions {
+				refused := kmsg.NewProduceResponseTopicPartition()
+				refused.Partition, refused.ErrorCode = part.Partition, kerr.NotEnoughReplicas.Code
+				answer.Partitions = append(answer.Partitions, refused)
+			}
+			resp.Topics = append(resp.Topics, answer)
+		}
+		return resp, nil, true
+	})
 }
 
 // placement compares with murmur2 of Java's DefaultPartitioner, worked out for 7 partitions.

@@ -19,7 +19,7 @@ func badSettings(t *testing.T, d client.Driver) {
 		{map[string]string{"key.serializer": "x"}, "Java class"},
 		{map[string]string{"group.id": "g"}, "consumer setting"},
 	} {
-		p, err := d.NewProducer(r.bootstrap, c.settings, func(client.Ack) {})
+		p, err := d.NewProducer(r.bootstrap, c.settings, func([]client.Ack) {})
 		if err == nil {
 			p.Close()
 			t.Errorf("%v was taken", c.settings)
@@ -31,7 +31,7 @@ func badSettings(t *testing.T, d client.Driver) {
 		c.Close()
 		t.Error("an unknown isolation level was taken")
 	}
-	if p, err := d.NewProducer(nil, nil, func(client.Ack) {}); err == nil {
+	if p, err := d.NewProducer(nil, nil, func([]client.Ack) {}); err == nil {
 		p.Close()
 		t.Error("no bootstrap servers were needed")
 	}

@@ -89,7 +89,7 @@ func TestAdminTellsTheStableEndFromTheHighWatermark(t *testing.T) {
 	c := cluster(t)
 	transact(t, c, 2, true)
 	a, ctx := admin(t, c.ListenAddrs()...), within(t, 20*time.Second)
-	p, err := franz.New(nil).NewProducer(c.ListenAddrs(), map[string]string{"transactional.id": "open"}, func(client.Ack) {})
+	p, err := franz.New(nil).NewProducer(c.ListenAddrs(), map[string]string{"transactional.id": "open"}, func([]client.Ack) {})
 	must(t, err)
 	defer p.Close()
 	txn := p.(client.Transactor)
@@ -112,7 +112,7 @@ func TestAdminWaitsForStableOffsets(t *testing.T) {
 	if offsets, err := a.CommittedOffsets(ctx, "g"); err != nil || len(offsets) != 0 {
 		t.Errorf("a group that nobody knows: %v, %v", offsets, err)
 	}
-	p, err := franz.New(nil).NewProducer(c.ListenAddrs(), map[string]string{"transactional.id": "t"}, func(client.Ack) {})
+	p, err := franz.New(nil).NewProducer(c.ListenAddrs(), map[string]string{"transactional.id": "t"}, func([]client.Ack) {})
 	must(t, err)
 	defer p.Close()
 	txn := p.(client.Transactor)

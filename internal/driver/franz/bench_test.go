@@ -55,9 +55,11 @@ func BenchmarkSend(b *testing.B) {
 	bootstrap := blackhole(b)
 	sizes(b, func(b *testing.B, value []byte) {
 		acked := 0
-		p, err := New(nil).NewProducer(bootstrap, nil, func(a client.Ack) {
-			if a.Err == nil {
-				acked++
+		p, err := New(nil).NewProducer(bootstrap, nil, func(acks []client.Ack) {
+			for i := range acks {
+				if acks[i].Err == nil {
+					acked++
+				}
 			}
 		})
 		if err != nil {

@@ -22,7 +22,7 @@ func TestRefusals(t *testing.T) {
 		{"delivery.timeout.ms", "500ms", "linger.ms + request.timeout.ms"},
 		{"ssl.keystore.location", "/k.p12", "no counterpart"},
 	} {
-		p, err := d.NewProducer([]string{"127.0.0.1:1"}, map[string]string{c.name: c.value}, func(client.Ack) {})
+		p, err := d.NewProducer([]string{"127.0.0.1:1"}, map[string]string{c.name: c.value}, func([]client.Ack) {})
 		if err == nil {
 			p.Close()
 			t.Errorf("%s=%s was taken", c.name, c.value)
@@ -36,11 +36,11 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s=%s was taken", name, value)
 		}
 	}
-	if p, err := d.NewProducer([]string{"127.0.0.1:1"}, map[string]string{"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "GSSAPI"}, func(client.Ack) {}); err == nil {
+	if p, err := d.NewProducer([]string{"127.0.0.1:1"}, map[string]string{"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "GSSAPI"}, func([]client.Ack) {}); err == nil {
 		p.Close()
 		t.Error("an unknown mechanism was taken")
 	}
-	p, err := d.NewProducer([]string{"127.0.0.1:1"}, map[string]string{"max.in.flight.requests.per.connection": "1", "enable.idempotence": "false"}, func(client.Ack) {})
+	p, err := d.NewProducer([]string{"127.0.0.1:1"}, map[string]string{"max.in.flight.requests.per.connection": "1", "enable.idempotence": "false"}, func([]client.Ack) {})
 	if err != nil {
 		t.Fatalf("one in flight without idempotence: %v", err)
 	}

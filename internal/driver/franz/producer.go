@@ -13,6 +13,7 @@ import (
 
 	"github.com/kbench/kbench/internal/client"
 	"github.com/kbench/kbench/internal/driver/count"
+	"github.com/kbench/kbench/internal/driver/places"
 	"github.com/kbench/kbench/internal/settings"
 )
 
@@ -28,16 +29,23 @@ type producer struct {
 	alone   bool  // one request in flight
 	most    int64 // bytes of a record that the library would still take
 
-	buffer  buffer
-	flights sync.Pool
-	open    atomic.Int64 // records without their Ack
+	flights places.Table[flight]
+	promise func(*kgo.Record, error) // done, made once
 	count   count.Counts
 	watch   *watch
-	sent    atomic.Uint64
 	closing chan struct{}
 	once    sync.Once
 
-	txn transaction
+	txn    transaction
+	buffer buffer
+
+	// Written for every record, by senders and by the library's answers: each on a line of its own in the processors' caches.
+	_     [64]byte
+	taken atomic.Uint64 // records that the library took
+	_     [64]byte
+	told  atomic.Uint64 // records that had their Ack
+	ack   [1]client.Ack
+	_     [64]byte
 }
 
 // flight is one record under way. It stands as the record's context, which the library hands back with the record.
@@ -69,15 +77,11 @@ func (d driver) NewProducer(bootstrap []string, asked map[string]string, sink cl
 		closing: make(chan struct{}),
 	}
 	p.watch = newWatch(p.acks0, int(settings.Number(full, "max.in.flight.requests.per.connection")))
-	p.flights.New = func() any { return &flight{Context: context.Background()} }
-	p.buffer = buffer{
-		size:     settings.Number(full, "buffer.memory"),
-		maxBlock: millis(full, "max.block.ms"),
-		closing:  p.closing,
-		count:    &p.count,
-		waited:   &p.watch.room,
-		room:     make(chan struct{}, 1),
-	}
+	p.promise = p.done
+	p.buffer.size = settings.Number(full, "buffer.memory")
+	p.buffer.maxBlock = millis(full, "max.block.ms")
+	p.buffer.closing, p.buffer.room = p.closing, make(chan struct{}, 1)
+	p.buffer.count, p.buffer.waited = &p.count, &p.watch.room
 	p.opts = append(opts, kgo.WithLogger(logger{log: d.log, level: kgo.LogLevelDebug, count: &p.count}), kgo.WithHooks(p.watch))
 	p.txn.id = full["transactional.id"]
 	cl, err := kgo.NewClient(p.opts...)
@@ -95,7 +99,7 @@ func (p *producer) Counters() map[string]uint64 { return p.count.All() }
 
 // Observed tells how the time since it was called before was spent.
 func (p *producer) Observed() []client.Interval {
-	return p.watch.observed(time.Now(), p.open.Load(), p.buffer.used.Load())
+	return p.watch.observed(time.Now(), p.open(), p.buffer.used())
 }
 
 func (p *producer) BufferWaits() uint64 { return p.buffer.waits.Load() }
@@ -117,14 +121,13 @@ func (p *producer) Send(r *client.Record, slot client.Slot) error {
 		p.txn.unsent()
 		return explain("send", err)
 	}
-	f := p.flights.Get().(*flight)
-	f.slot, f.size = slot, size
-	if f.at = (time.Time{}); p.sent.Add(1)%sampled == 0 {
+	f := p.flights.At(slot)
+	f.Context, f.slot, f.size = context.Background(), slot, size
+	if f.at = (time.Time{}); p.taken.Add(1)%sampled == 0 {
 		f.at = time.Now()
 	}
 	f.record = kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: f.headed(r.Headers), Context: f}
-	p.open.Add(1)
-	p.cl.Load().Produce(context.Background(), &f.record, p.done)
+	p.cl.Load().Produce(context.Background(), &f.record, p.promise)
 	return nil
 }
 
@@ -171,19 +174,25 @@ func (p *producer) done(r *kgo.Record, err error) {
 		p.watch.acknowledged(r.Topic, r.Partition, time.Since(f.at))
 	}
 	size := f.size
-	p.flights.Put(f)
 	p.txn.acked(err)
-	p.sink(ack)
-	p.open.Add(-1)
+	p.ack[0] = ack
+	p.sink(p.ack[:]) // from here on the flight may be another record's
+	p.told.Add(1)
 	p.buffer.free(size)
+}
+
+// open is how many records are without their Ack.
+func (p *producer) open() int64 {
+	told := p.told.Load() // first: what is told was taken before
+	return int64(p.taken.Load() - told)
 }
 
 // Flush sends what lingers and waits for every Ack.
 func (p *producer) Flush(ctx context.Context) error {
 	if err := p.cl.Load().Flush(ctx); err != nil {
-		return fmt.Errorf("flush: %d records without acknowledgement: %w", p.open.Load(), err)
+		return fmt.Errorf("flush: %d records without acknowledgement: %w", p.open(), err)
 	}
-	if open := p.open.Load(); open > 0 && p.closed() {
+	if open := p.open(); open > 0 && p.closed() {
 		return fmt.Errorf("flush: %d records without acknowledgement: %w", open, errClosed)
 	}
 	return nil
@@ -201,7 +210,7 @@ func (p *producer) closed() bool {
 // awaitAcks lets the library tell what became of the records that its Close has given up, which it does from goroutines
 // that outlive Close.
 func (p *producer) awaitAcks() {
-	for until := time.Now().Add(closeLimit); p.open.Load() > 0 && time.Now().Before(until); {
+	for until := time.Now().Add(closeLimit); p.open() > 0 && time.Now().Before(until); {
 		time.Sleep(time.Millisecond)
 	}
 }

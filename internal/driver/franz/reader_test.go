@@ -41,9 +41,11 @@ func must(t *testing.T, err error) {
 // transact stores n records in orders/0 in a transaction of their own.
 func transact(t *testing.T, c *kfake.Cluster, n int, commit bool) {
 	t.Helper()
-	p, err := franz.New(nil).NewProducer(c.ListenAddrs(), map[string]string{"transactional.id": "t", "linger.ms": "0"}, func(a client.Ack) {
-		if a.Err != nil {
-			t.Errorf("%+v", a)
+	p, err := franz.New(nil).NewProducer(c.ListenAddrs(), map[string]string{"transactional.id": "t", "linger.ms": "0"}, func(acks []client.Ack) {
+		for _, a := range acks {
+			if a.Err != nil {
+				t.Errorf("%+v", a)
+			}
 		}
 	})
 	must(t, err)
@@ -117,7 +119,7 @@ func TestReadPartitionFallsShort(t *testing.T) {
 func TestReadPartitionStopsAtAnOpenTransaction(t *testing.T) {
 	c := cluster(t)
 	transact(t, c, 1, true)
-	p, err := franz.New(nil).NewProducer(c.ListenAddrs(), map[string]string{"transactional.id": "open"}, func(client.Ack) {})
+	p, err := franz.New(nil).NewProducer(c.ListenAddrs(), map[string]string{"transactional.id": "open"}, func([]client.Ack) {})
 	must(t, err)
 	defer p.Close()
 	txn := p.(client.Transactor)
