@@ -28,7 +28,7 @@ func (c *slowClient) Send(_ *client.Record, slot client.Slot) error {
 	if room {
 		c.waits++
 	}
-	c.sink(client.Ack{Slot: slot})
+	c.sink([]client.Ack{{Slot: slot}})
 	return nil
 }
 
