@@ -151,14 +151,15 @@ func (c *consumer) turn(ctx context.Context) error {
 	return nil
 }
 
-// handle works off the records of one poll, batch by batch.
+// handle works off the records of one poll, which are those in seen, batch by batch.
 func (c *consumer) handle(ctx context.Context, records []client.Fetched) error {
 	batch := c.spec.Batch
 	if batch <= 0 {
 		batch = len(records)
 	}
 	for start := 0; start < len(records); start += batch {
-		if err := c.handleBatch(ctx, records[start:min(start+batch, len(records))]); err != nil {
+		end := min(start+batch, len(records))
+		if err := c.handleBatch(ctx, records[start:end], c.seen[start:end]); err != nil {
 			return err
 		}
 		if ctx.Err() != nil {
@@ -168,26 +169,28 @@ func (c *consumer) handle(ctx context.Context, records []client.Fetched) error {
 	return nil
 }
 
-func (c *consumer) handleBatch(ctx context.Context, records []client.Fetched) error {
+func (c *consumer) handleBatch(ctx context.Context, records []client.Fetched, seen []history.Record) error {
 	c.pass(ctx, pointPolled, len(records))
 	if ctx.Err() != nil {
 		return nil // what is in hand stays undone, and uncommitted unless the client commits by itself
 	}
-	for i := range records {
-		p := client.Partition{Topic: records[i].Topic, Partition: records[i].Partition}
-		c.next[p] = records[i].Offset + 1
+	for start := 0; start < len(records); {
+		end := samePartition(records, start)
+		last := &records[end-1]
+		c.next[client.Partition{Topic: last.Topic, Partition: last.Partition}] = last.Offset + 1
+		start = end
 	}
 	switch c.spec.Commit {
 	case commitBefore:
 		c.commit(ctx)
 		c.pass(ctx, pointHandled, len(records))
-		c.effect(ctx, records)
+		c.effect(ctx, records, seen)
 	case commitAfter:
-		c.effect(ctx, records)
+		c.effect(ctx, records, seen)
 		c.pass(ctx, pointHandled, len(records))
 		c.commit(ctx)
 	case commitAuto:
-		c.effect(ctx, records)
+		c.effect(ctx, records, seen)
 		c.pass(ctx, pointHandled, len(records))
 	}
 	for p, next := range c.next {
@@ -200,35 +203,31 @@ func (c *consumer) handleBatch(ctx context.Context, records []client.Fetched) er
 
 // effect is what handling the records does to the world: here, a line in the history. It is written record by record
 // where handling takes time, so that a death in between leaves the right ones undone.
-func (c *consumer) effect(ctx context.Context, records []client.Fetched) {
+func (c *consumer) effect(ctx context.Context, records []client.Fetched, seen []history.Record) {
 	for start := 0; start < len(records); {
 		end := start + 1
-		for c.spec.Handling == 0 && end < len(records) && records[end].Partition == records[start].Partition && records[end].Topic == records[start].Topic {
-			end++
+		if c.spec.Handling == 0 {
+			end = samePartition(records, start)
 		}
 		call := c.clock.Now()
 		if c.spec.Handling > 0 {
 			c.clock.SleepUntil(call+int64(c.spec.Handling), ctx.Done())
 		}
-		c.done(call, records[start:end])
+		c.done(call, c.partition(records[start].Topic, records[start].Partition), seen[start:end])
 		start = end
 	}
 }
 
 // done records the effect on records of one partition.
-func (c *consumer) done(call int64, records []client.Fetched) {
+func (c *consumer) done(call int64, partition int32, seen []history.Record) {
 	c.op = history.Op{
 		Kind: history.Process, Outcome: history.OK, Call: call, Return: c.clock.Now(), Group: c.spec.Group,
-		Partition: c.partition(records[0].Topic, records[0].Partition),
-		Intended:  history.Unknown, Offset: history.Unknown, FromPartition: history.Unknown, Generation: history.Unknown,
-		Records: c.op.Records[:0],
-	}
-	for i := range records {
-		c.op.Records = append(c.op.Records, recordOf(&records[i], c.run))
+		Partition: partition, Records: seen,
+		Intended: history.Unknown, Offset: history.Unknown, FromPartition: history.Unknown, Generation: history.Unknown,
 	}
 	c.record(&c.op)
 	c.settle()
-	c.counts.processed.Add(uint64(len(records)))
+	c.counts.processed.Add(uint64(len(seen)))
 }
 
 // commit commits the positions of what was handled. A refusal because the group has moved on is no error of the

@@ -111,8 +111,8 @@ func newProducer(ctx context.Context, s *session, spec *producerSpec, driver cli
 }
 
 // recognisedSize is the largest record, in bytes, that is matched to its report by its value. The library copies the value
-// for that; beyond this size a slot that it carries is cheaper (BenchmarkWaysToMatch in internal/driver/confluent).
-const recognisedSize = 1 << 10
+// for that; beyond this size a slot that it carries is no dearer (ADR 12).
+const recognisedSize = 512
 
 func (p *producer) open(driver client.Driver) (client.Producer, error) {
 	if d, ok := driver.(client.Recognising); ok && max(p.spec.Size, p.spec.Sizes.Max) <= recognisedSize {
@@ -381,7 +381,7 @@ func (p *producer) sendRecord(f *flight, key []byte) bool {
 		key = p.made.keyAt(slot, f.key)
 	}
 	p.out = client.Record{Topic: p.spec.Topics[f.topic], Partition: client.AnyPartition, Key: key}
-	p.made.put(f, &p.slots.buffers[slot], payload.Head{
+	p.slots.buffers[slot] = p.made.put(f, p.slots.buffers[slot], payload.Head{
 		Attempt: uint8(f.attempt), Producer: uint16(p.number), Session: uint16(f.session),
 		Run: p.session.spec.Header.Run, Seq: uint64(f.seq), Intended: f.intended, Txn: uint32(f.txn),
 	}, &p.out)

@@ -11,6 +11,7 @@ import (
 	"github.com/kbench/kbench/internal/client"
 	"github.com/kbench/kbench/internal/clock"
 	"github.com/kbench/kbench/internal/history"
+	"github.com/kbench/kbench/internal/payload"
 	"github.com/kbench/kbench/internal/worker"
 )
 
@@ -197,6 +198,96 @@ func BenchmarkRecordingPath(b *testing.B) {
 			for b.Loop() {
 				if err := p.one(ctx, p.clock.Now(), unread); err != nil {
 					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// TestEveryRecordReadIsRecorded reads two partitions' records, one of which is damaged, and looks at what the history has of the
+// poll and of the handling.
+func TestEveryRecordReadIsRecorded(t *testing.T) {
+	c, records, done := instantConsumer(t, 100, 7)
+	records[3].Value[60]++
+	c.polled(5, records, "g", history.ReadCommitted)
+	if err := c.handle(t.Context(), records); err != nil {
+		t.Fatal(err)
+	}
+	done()
+	h, err := history.Open(filepath.Dir(c.session.spec.Log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[history.Kind]int{}
+	err = h.Each(func(op *history.Op) error {
+		for i, r := range op.Records {
+			kinds[op.Kind]++
+			at := i + int(op.Partition)*7
+			damaged := r.Flags&history.Corrupt != 0
+			if r.Offset != int64(i) || r.Value.Seq != int64(at) || damaged != (at == 3) {
+				return fmt.Errorf("record %d of %v in partition %d is %+v", i, op.Kind, op.Partition, r)
+			}
+		}
+		return nil
+	})
+	if err != nil || kinds[history.Poll] != 14 || kinds[history.Process] != 14 {
+		t.Errorf("%d records polled and %d handled of 14: %v", kinds[history.Poll], kinds[history.Process], err)
+	}
+}
+
+// instantConsumer is one without a client, with as many records of each of two partitions in hand.
+func instantConsumer(tb testing.TB, size, each int) (*consumer, []client.Fetched, func()) {
+	tb.Helper()
+	now, err := clock.New()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	spec := sessionSpec{
+		Log: filepath.Join(tb.TempDir(), "c0.1.log"), Clock: now.Base(),
+		Header: history.Header{Version: 1, Run: 7, Partitions: []string{"orders/0", "orders/1"}, Producers: []string{"p0"}, Self: history.Client{Name: "c0", Session: 1}},
+		Topics: []topicRef{{Name: "orders", Physical: "orders-x", Partitions: 2}},
+	}
+	s, err := newSession(spec, func(worker.Event) {}, func(err error) { tb.Error(err) })
+	if err != nil {
+		tb.Fatal(err)
+	}
+	records := make([]client.Fetched, 2*each)
+	for i := range records {
+		value := make([]byte, size)
+		payload.Put(value, payload.Head{Attempt: 1, Session: 1, Run: 7, Seq: uint64(i), Intended: int64(1000 * i)})
+		records[i] = client.Fetched{Topic: "orders-x", Partition: int32(i / each), Offset: int64(i % each), Value: value}
+	}
+	c := &consumer{
+		readerLog: readerLog{session: s, run: 7, held: map[client.Partition]bool{}},
+		spec:      &consumerSpec{Group: "g", Commit: commitAuto}, next: map[client.Partition]int64{},
+	}
+	return c, records, func() {
+		if err := s.log.Close(); err != nil {
+			tb.Error(err)
+		}
+	}
+}
+
+// BenchmarkReadingPath is all that kbench does for one record that a client has read: checksum and head, and the lines in the
+// history for the poll and for the handling.
+func BenchmarkReadingPath(b *testing.B) {
+	for _, size := range []int{100, 1024} {
+		b.Run(fmt.Sprintf("%dB", size), func(b *testing.B) {
+			c, records, done := instantConsumer(b, size, 250)
+			defer done()
+			ctx := b.Context()
+			b.ReportAllocs()
+			n := 0
+			for ; b.Loop(); n++ {
+				if n%len(records) > 0 {
+					continue // a poll brings many, and each counts
+				}
+				c.polled(c.clock.Now(), records, "g", history.ReadCommitted)
+				if err := c.handle(ctx, records); err != nil {
+					b.Fatal(err)
+				}
+				for i := range records {
+					records[i].Offset += int64(len(records) / 2)
 				}
 			}
 		})

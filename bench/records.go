@@ -64,25 +64,25 @@ func (r *records) keyAt(slot client.Slot, number int64) []byte {
 }
 
 // put makes the rest of the record that a flight is about: its value with the head, or a header that has it. held is the buffer of
-// its place in flight.
-func (r *records) put(f *flight, held *[]byte, h payload.Head, out *client.Record) {
+// its place in flight, the result the one that it has from now on.
+func (r *records) put(f *flight, held []byte, h payload.Head, out *client.Record) []byte {
 	f.tombstone = r.stones > 0 && r.stone(f.session, f.seq)
 	size := payload.Size
 	if !f.tombstone {
 		size = r.sizes.of(r.sizeDraws.of(f.session, f.seq))
 		f.size = int32(size)
 	}
-	value := r.values.of(*held, size)
-	*held = value
+	value := r.values.of(held, size)
 	if f.tombstone {
 		out.Headers, h.Cover = r.headers.of(f.seq, value)
 		payload.Put(value, h)
 		out.Value = nil
-		return
+		return value
 	}
 	out.Headers, h.Cover = r.headers.of(f.seq, nil)
 	payload.Put(value, h)
 	out.Value = value
+	return value
 }
 
 func (r *records) stone(session int32, seq int64) bool {

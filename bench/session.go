@@ -276,26 +276,34 @@ type readerLog struct {
 	*session
 	run   uint64
 	held  map[client.Partition]bool
-	ready bool       // it has told that it is
-	op    history.Op // reused
+	ready bool             // it has told that it is
+	op    history.Op       // reused
+	seen  []history.Record // of the latest poll, as they came
 }
 
-// polled records one poll of partition after partition and returns the records by partition, in the order given.
+// samePartition is the end of the row of records of one partition that begins at start.
+func samePartition(records []client.Fetched, start int) int {
+	end := start + 1
+	for end < len(records) && records[end].Partition == records[start].Partition && records[end].Topic == records[start].Topic {
+		end++
+	}
+	return end
+}
+
+// polled records one poll, partition after partition in the order given, and leaves what it saw in seen.
 func (l *readerLog) polled(call int64, records []client.Fetched, group string, isolation history.Isolation) {
 	now := l.clock.Now()
+	l.seen = l.seen[:0]
+	for i := range records {
+		l.seen = append(l.seen, recordOf(&records[i], l.run))
+	}
 	for start := 0; start < len(records); {
-		end := start + 1
-		for end < len(records) && records[end].Partition == records[start].Partition && records[end].Topic == records[start].Topic {
-			end++
-		}
+		end := samePartition(records, start)
 		l.op = history.Op{
 			Kind: history.Poll, Outcome: history.OK, Call: call, Return: now, Group: group, Isolation: isolation,
 			Partition: l.partition(records[start].Topic, records[start].Partition),
 			Offset:    history.Unknown, FromPartition: history.Unknown, Generation: history.Unknown,
-			Intended: history.Unknown, Records: l.op.Records[:0],
-		}
-		for i := start; i < end; i++ {
-			l.op.Records = append(l.op.Records, recordOf(&records[i], l.run))
+			Intended: history.Unknown, Records: l.seen[start:end],
 		}
 		l.record(&l.op)
 		start = end

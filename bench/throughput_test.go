@@ -3,51 +3,125 @@ package bench
 import (
 	"context"
 	"fmt"
-	"io"
 	"path/filepath"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kbench/kbench/internal/client"
 	"github.com/kbench/kbench/internal/clock"
-	"github.com/kbench/kbench/internal/cluster"
 	"github.com/kbench/kbench/internal/cluster/clustertest"
 	"github.com/kbench/kbench/internal/cluster/local"
 	"github.com/kbench/kbench/internal/driver/confluent"
 	"github.com/kbench/kbench/internal/driver/franz"
 	"github.com/kbench/kbench/internal/history"
+	"github.com/kbench/kbench/internal/payload"
 	"github.com/kbench/kbench/internal/settings"
 	"github.com/kbench/kbench/internal/worker"
 )
 
-// BenchmarkProduceRecordedBesideRaw produces the same records with the same settings to the same cluster twice, turn by
-// turn: through kbench with everything recorded, and through a bare loop around confluent-kafka-go that records nothing.
-// The figure to read is recorded/raw, the median of the pairs; -benchtime 5x makes five pairs.
-func BenchmarkProduceRecordedBesideRaw(b *testing.B) {
-	c := clustertest.Start(b, local.Options{Steady: true, Heap: "1g"})
+// How fast kbench is, beside a peer that does the same work and records nothing, turn by turn in one run: the figure to read is
+// the ratio, the median of the pairs. -benchtime 5x makes five pairs; -bench /franz/ or /mock/ narrows it.
+//
+//	go test -run - -bench Produce -benchtime 5x ./bench
+//	KBENCH_KAFKA_TOOLS=DIR go test -run - -bench 'Produce|Consume' -benchtime 5x ./bench
+//
+// With a folder that has the jars of org.apache.kafka:kafka-tools, Kafka's own performance tools take part as well.
+
+const benchPartitions = 6
+
+// peer is one way to move records to a topic or from it, and returns records a second.
+type peer struct {
+	name string
+	run  func(b *testing.B, on target, size, records int, asked map[string]string) float64
+}
+
+// target is where records go.
+type target struct {
+	bootstrap []string
+	topic     string
+}
+
+// BenchmarkProduce sends the same records with the same settings by each way: through kbench with everything recorded, through a
+// bare loop around the same client library, and by Kafka's own tool.
+func BenchmarkProduce(b *testing.B) {
+	b.Run("mock/confluent", func(b *testing.B) {
+		on := mockCluster(b)
+		eachLoad(b, func(b *testing.B, size int, asked map[string]string) {
+			pairs(b, on, size, asked, recordedBy(confluent.New(nil)), []peer{{"raw", rawConfluent}})
+		})
+	})
+	cluster := sync.OnceValue(func() []string { return steadyCluster(b) })
+	b.Run("cluster/confluent", func(b *testing.B) {
+		on := benchmarkTopic(b, cluster())
+		eachLoad(b, func(b *testing.B, size int, asked map[string]string) {
+			pairs(b, on, size, asked, recordedBy(confluent.New(nil)), []peer{{"raw", rawConfluent}, {"java", javaProducer}})
+		})
+	})
+	b.Run("cluster/franz", func(b *testing.B) {
+		on := benchmarkTopic(b, cluster())
+		eachLoad(b, func(b *testing.B, size int, asked map[string]string) {
+			pairs(b, on, size, asked, recordedBy(franz.New(nil)), []peer{{"raw", rawFranz}, {"java", javaProducer}})
+		})
+	})
+}
+
+// BenchmarkConsume reads the same records by each way: with every checksum verified and every record's reading and handling
+// recorded, by a bare loop around the same client library, and by Kafka's own tool.
+func BenchmarkConsume(b *testing.B) {
+	bootstrap := steadyCluster(b)
+	for _, size := range []int{100, 1024} {
+		b.Run(fmt.Sprintf("%dB", size), func(b *testing.B) {
+			on := benchmarkTopic(b, bootstrap)
+			records := max(800_000, 1_000_000_000/size/5)
+			recordedBy(franz.New(nil)).run(b, on, size, records, produceSettings("1"))
+			b.Run("confluent", func(b *testing.B) {
+				pairs(b, on, size, consumeSettings(), readBy(confluent.New(nil), records), []peer{{"raw", rawConfluentReaders(records)}, {"java", javaConsumer(records)}})
+			})
+			b.Run("franz", func(b *testing.B) {
+				pairs(b, on, size, consumeSettings(), readBy(franz.New(nil), records), []peer{{"raw", rawFranzReaders(records)}, {"java", javaConsumer(records)}})
+			})
+		})
+	}
+}
+
+func produceSettings(acks string) map[string]string {
+	return map[string]string{"acks": acks, "enable.idempotence": "false", "batch.size": "262144", "linger.ms": "5"}
+}
+
+func eachLoad(b *testing.B, run func(*testing.B, int, map[string]string)) {
 	for _, size := range []int{100, 1024} {
 		for _, acks := range []string{"1", "all"} {
-			b.Run(fmt.Sprintf("%dB/acks=%s", size, acks), func(b *testing.B) {
-				pairs(b, c, size, map[string]string{"acks": acks, "enable.idempotence": "false", "batch.size": "262144", "linger.ms": "5"})
-			})
+			b.Run(fmt.Sprintf("%dB/acks=%s", size, acks), func(b *testing.B) { run(b, size, produceSettings(acks)) })
 		}
 	}
 }
 
-func pairs(b *testing.B, c cluster.Cluster, size int, asked map[string]string) {
+// pairs runs kbench's way between those of its peers, and reports the ratios' medians.
+func pairs(b *testing.B, on target, size int, asked map[string]string, own peer, others []peer) {
 	records := 100_000_000 / max(size, 250) // some seconds' worth
-	topic := benchmarkTopic(b, c)
-	rawRate(b, c, topic, size, records/4, asked) // warms the brokers up
-	var ratios, rates []float64
+	others = slices.DeleteFunc(slices.Clone(others), func(p peer) bool { return p.name == "java" && !javaTools(b) })
+	others[0].run(b, on, size, records/4, asked) // warms the brokers up
+	ratios, rates := make([][]float64, len(others)), []float64{}
 	for b.Loop() {
-		raw := rawRate(b, c, topic, size, records, asked)
-		recorded := recordedRate(b, c, topic, size, records, asked)
-		ratios, rates = append(ratios, recorded/raw), append(rates, recorded)
+		theirs := make([]float64, len(others))
+		for i, p := range others {
+			theirs[i] = p.run(b, on, size, records, asked)
+		}
+		rate := own.run(b, on, size, records, asked)
+		rates = append(rates, rate)
+		for i := range others {
+			ratios[i] = append(ratios[i], rate/theirs[i])
+		}
 	}
-	b.ReportMetric(median(ratios), "recorded/raw")
+	for i, p := range others {
+		b.ReportMetric(median(ratios[i]), own.name+"/"+p.name)
+	}
 	b.ReportMetric(median(rates), "records/s")
 	b.ReportMetric(0, "ns/op")
 }
@@ -57,31 +131,99 @@ func median(list []float64) float64 {
 	return list[len(list)/2]
 }
 
-func benchmarkTopic(b *testing.B, c cluster.Cluster) string {
+func steadyCluster(b *testing.B) []string {
+	return clustertest.Start(b, local.Options{Steady: true, Heap: "1g"}).Bootstrap()
+}
+
+// mockCluster is librdkafka's brokers in this process, which keep next to nothing.
+func mockCluster(b *testing.B) target {
 	b.Helper()
-	admin, err := franz.NewAdmin(c.Bootstrap(), nil)
+	m, err := kafka.NewMockCluster(1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(m.Close)
+	if err := m.CreateTopic("bench", benchPartitions, 1); err != nil {
+		b.Fatal(err)
+	}
+	return target{[]string{m.BootstrapServers()}, "bench"}
+}
+
+func benchmarkTopic(b *testing.B, bootstrap []string) target {
+	b.Helper()
+	admin, err := franz.NewAdmin(bootstrap, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer admin.Close()
-	topic := client.Topic{Name: fmt.Sprintf("bench-%d", time.Now().UnixNano()), Partitions: 6, Replication: 3}
+	topic := client.Topic{Name: fmt.Sprintf("bench-%d", time.Now().UnixNano()), Partitions: benchPartitions, Replication: 3}
 	if err := admin.CreateTopic(b.Context(), topic); err != nil {
 		b.Fatal(err)
 	}
-	return topic.Name
+	return target{bootstrap, topic.Name}
 }
 
-// rawRate is the bare loop's records a second, from the first Produce to the last report.
-func rawRate(b *testing.B, c cluster.Cluster, topic string, size, records int, asked map[string]string) float64 {
+// benchSession is a session with a log, as a run has them.
+func benchSession(b *testing.B, on target, name string) *session {
 	b.Helper()
-	translated, _, err := settings.ForLibrdkafka(settings.Producer, asked)
+	now, err := clock.New()
 	if err != nil {
 		b.Fatal(err)
 	}
-	conf := kafka.ConfigMap{"bootstrap.servers": c.Bootstrap()[0], "go.delivery.report.fields": "none"}
-	for name, value := range translated {
-		conf[name] = value
+	spec := sessionSpec{
+		Log: filepath.Join(b.TempDir(), name+".1.log"), Clock: now.Base(), Bootstrap: on.bootstrap,
+		Header: history.Header{Version: 1, Run: 7, Producers: []string{"p0"}, Self: history.Client{Name: name, Session: 1}},
+		Topics: []topicRef{{Name: "bench", Physical: on.topic, Partitions: benchPartitions}},
 	}
+	for p := range benchPartitions {
+		spec.Header.Partitions = append(spec.Header.Partitions, fmt.Sprintf("bench/%d", p))
+	}
+	s, err := newSession(spec, func(worker.Event) {}, func(err error) { b.Error(err) })
+	if err != nil {
+		b.Fatal(err)
+	}
+	return s
+}
+
+// recordedBy is a producer's session through a driver, from the first record to the last acknowledgement, history and all.
+func recordedBy(driver client.Driver) peer {
+	return peer{"recorded", func(b *testing.B, on target, size, records int, asked map[string]string) float64 {
+		b.Helper()
+		s := benchSession(b, on, "p0")
+		spec := &producerSpec{Settings: asked, Topics: []string{on.topic}, recordSpec: recordSpec{Size: size}, Producers: 1, InFlight: places(asked, size, size)}
+		p, err := newProducer(b.Context(), s, spec, driver)
+		if err != nil {
+			b.Fatal(err)
+		}
+		start := time.Now()
+		for range records {
+			now := p.clock.Now()
+			if err := p.one(b.Context(), now, now); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := p.client.Flush(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+		rate := float64(records) / time.Since(start).Seconds()
+		if acked := s.counts.acked.Load(); acked != uint64(records) {
+			b.Fatalf("%d of %d records acknowledged", acked, records)
+		}
+		if err := p.finish(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		if err := s.log.Close(); err != nil {
+			b.Fatal(err)
+		}
+		return rate
+	}}
+}
+
+// rawConfluent is the bare loop around confluent-kafka-go, from the first Produce to the last report.
+func rawConfluent(b *testing.B, on target, size, records int, asked map[string]string) float64 {
+	b.Helper()
+	conf := librdkafkas(b, settings.Producer, on, asked)
+	conf["go.delivery.report.fields"] = "none"
 	p, err := kafka.NewProducer(&conf)
 	if err != nil {
 		b.Fatal(err)
@@ -107,7 +249,7 @@ func rawRate(b *testing.B, c cluster.Cluster, topic string, size, records int, a
 	value := make([]byte, size)
 	start := time.Now()
 	for range records {
-		m := kafka.Message{TopicPartition: kafka.TopicPartition{Topic: &topic, Partition: kafka.PartitionAny}, Value: value}
+		m := kafka.Message{TopicPartition: kafka.TopicPartition{Topic: &on.topic, Partition: kafka.PartitionAny}, Value: value}
 		for {
 			err := p.Produce(&m, nil)
 			if err == nil {
@@ -123,49 +265,238 @@ func rawRate(b *testing.B, c cluster.Cluster, topic string, size, records int, a
 	return float64(records) / time.Since(start).Seconds()
 }
 
-// recordedRate is a session's, from the first record to the last acknowledgement, history and all.
-func recordedRate(b *testing.B, c cluster.Cluster, topic string, size, records int, asked map[string]string) float64 {
+func librdkafkas(b *testing.B, role settings.Role, on target, asked map[string]string) kafka.ConfigMap {
 	b.Helper()
-	now, err := clock.New()
+	translated, _, err := settings.ForLibrdkafka(role, asked)
 	if err != nil {
 		b.Fatal(err)
 	}
-	spec := sessionSpec{
-		Log: filepath.Join(b.TempDir(), "p0.1.log"), Clock: now.Base(), Bootstrap: c.Bootstrap(),
-		Header:   history.Header{Version: 1, Run: 7, Producers: []string{"p0"}, Self: history.Client{Name: "p0", Session: 1}},
-		Topics:   []topicRef{{Name: "bench", Physical: topic, Partitions: 6}},
-		Producer: &producerSpec{Settings: asked, Topics: []string{topic}, recordSpec: recordSpec{Size: size}, Producers: 1, InFlight: places(asked, size, size)},
+	conf := kafka.ConfigMap{"bootstrap.servers": on.bootstrap[0]}
+	for name, value := range translated {
+		conf[name] = value
 	}
-	for p := range 6 {
-		spec.Header.Partitions = append(spec.Header.Partitions, fmt.Sprintf("bench/%d", p))
+	return conf
+}
+
+// rawFranz is franz-go's own benchmark (examples/bench -pool) with these settings: records and values come from a pool, and what
+// becomes of them is counted.
+func rawFranz(b *testing.B, on target, size, records int, asked map[string]string) float64 {
+	b.Helper()
+	acks := kgo.AllISRAcks()
+	if asked["acks"] == "1" {
+		acks = kgo.LeaderAck()
 	}
-	s, err := newSession(spec, func(worker.Event) {}, func(err error) { b.Error(err) })
+	cl, err := kgo.NewClient(kgo.SeedBrokers(on.bootstrap...), kgo.DefaultProduceTopic(on.topic), kgo.RequiredAcks(acks), kgo.DisableIdempotentWrite(),
+		kgo.MaxProduceRequestsInflightPerBroker(5), kgo.ProducerBatchMaxBytes(262144), kgo.ProducerLinger(5*time.Millisecond),
+		kgo.MaxBufferedRecords(32<<20/size), kgo.ProducerBatchCompression(kgo.NoCompression()))
 	if err != nil {
 		b.Fatal(err)
 	}
-	p, err := newProducer(b.Context(), s, spec.Producer, confluent.New(func(line string) { fmt.Fprintln(io.Discard, line) }))
-	if err != nil {
-		b.Fatal(err)
+	defer cl.Close()
+	pool := sync.Pool{New: func() any { return kgo.SliceRecord(make([]byte, size)) }}
+	var acked atomic.Int64
+	done := func(r *kgo.Record, err error) {
+		pool.Put(r)
+		if err != nil {
+			b.Error(err)
+		}
+		acked.Add(1)
 	}
 	start := time.Now()
 	for range records {
-		now := p.clock.Now()
-		if err := p.one(b.Context(), now, now); err != nil {
-			b.Fatal(err)
-		}
+		cl.Produce(context.Background(), pool.Get().(*kgo.Record), done)
 	}
-	if err := p.client.Flush(context.Background()); err != nil {
+	if err := cl.Flush(context.Background()); err != nil {
 		b.Fatal(err)
 	}
 	rate := float64(records) / time.Since(start).Seconds()
-	if acked := s.counts.acked.Load(); acked != uint64(records) {
-		b.Fatalf("%d of %d records acknowledged", acked, records)
-	}
-	if err := p.finish(b.Context()); err != nil {
-		b.Fatal(err)
-	}
-	if err := s.log.Close(); err != nil {
-		b.Fatal(err)
+	if n := acked.Load(); n != int64(records) {
+		b.Fatalf("%d of %d records acknowledged", n, records)
 	}
 	return rate
+}
+
+// consumeSettings of a reader that is well set: librdkafka looks for room in its queue each 10 ms in place of each second.
+func consumeSettings() map[string]string {
+	return map[string]string{"auto.offset.reset": "earliest", "fetch.max.bytes": "52428800", "max.partition.fetch.bytes": "1048576", "max.poll.records": "2000"}
+}
+
+// readers is how many consumers share the partitions.
+const readers = 2
+
+// share is the part of the partitions of one of the readers, from their beginnings.
+func share(on target, reader int) []client.PartitionOffset {
+	var part []client.PartitionOffset
+	for p := reader; p < benchPartitions; p += readers {
+		part = append(part, client.PartitionOffset{Partition: client.Partition{Topic: on.topic, Partition: int32(p)}})
+	}
+	return part
+}
+
+// together runs the readers until they have all records, which each counts as it goes.
+func together(records int, read func(reader int, n *atomic.Int64) error) (rate float64, err error) {
+	var n atomic.Int64
+	var all sync.WaitGroup
+	errs := make([]error, readers)
+	start := time.Now()
+	for i := range readers {
+		all.Go(func() { errs[i] = read(i, &n) })
+	}
+	all.Wait()
+	for _, e := range errs {
+		if e != nil {
+			err = e
+		}
+	}
+	return float64(records) / time.Since(start).Seconds(), err
+}
+
+// readBy are sessions of consumers through a driver, each of which verifies and records what it reads and handles.
+func readBy(driver client.Driver, records int) peer {
+	return peer{"recorded", func(b *testing.B, on target, _, _ int, asked map[string]string) float64 {
+		b.Helper()
+		with := map[string]string{}
+		for name, value := range asked {
+			with[name] = value
+		}
+		if driver.Name() == "confluent" {
+			with["fetch.queue.backoff.ms"] = "10"
+		}
+		own := make([]*consumer, readers)
+		for i := range own {
+			s := benchSession(b, on, fmt.Sprintf("c%d", i))
+			cl, err := driver.NewConsumer(on.bootstrap, with)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := cl.Assign(share(on, i)); err != nil {
+				b.Fatal(err)
+			}
+			own[i] = &consumer{
+				readerLog: readerLog{session: s, run: 7, held: map[client.Partition]bool{}}, spec: &consumerSpec{Group: "g", Commit: commitAuto},
+				client: cl, next: map[client.Partition]int64{},
+			}
+		}
+		rate, err := together(records, func(i int, n *atomic.Int64) error {
+			c := own[i]
+			for before := uint64(0); n.Load() < int64(records); {
+				if err := c.turn(b.Context()); err != nil {
+					return err
+				}
+				read := c.counts.read.Load()
+				n.Add(int64(read - before))
+				before = read
+			}
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, c := range own {
+			if read, handled := c.counts.read.Load(), c.counts.processed.Load(); read != handled {
+				b.Fatalf("%d read, %d handled", read, handled)
+			}
+			if err := c.client.Close(); err != nil {
+				b.Fatal(err)
+			}
+			if err := c.log.Close(); err != nil {
+				b.Fatal(err)
+			}
+		}
+		return rate
+	}}
+}
+
+// rawConfluentReaders are bare loops around confluent-kafka-go's Poll.
+func rawConfluentReaders(records int) func(*testing.B, target, int, int, map[string]string) float64 {
+	return func(b *testing.B, on target, _, _ int, asked map[string]string) float64 {
+		b.Helper()
+		own := make([]*kafka.Consumer, readers)
+		for i := range own {
+			conf := librdkafkas(b, settings.Consumer, on, asked)
+			conf["group.id"], conf["fetch.queue.backoff.ms"] = "raw", "10"
+			c, err := kafka.NewConsumer(&conf)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer c.Close()
+			var parts []kafka.TopicPartition
+			for _, p := range share(on, i) {
+				parts = append(parts, kafka.TopicPartition{Topic: &on.topic, Partition: p.Partition.Partition, Offset: 0})
+			}
+			if err := c.Assign(parts); err != nil {
+				b.Fatal(err)
+			}
+			own[i] = c
+		}
+		rate, err := together(records, func(i int, n *atomic.Int64) error {
+			for unsaid := int64(0); n.Load()+unsaid < int64(records); {
+				switch e := own[i].Poll(50).(type) {
+				case *kafka.Message:
+					if unsaid++; unsaid == 1000 {
+						n.Add(unsaid)
+						unsaid = 0
+					}
+				case kafka.Error:
+					return e
+				case nil:
+					n.Add(unsaid)
+					unsaid = 0
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return rate
+	}
+}
+
+// rawFranzReaders are bare loops as that of franz-go's own benchmark.
+func rawFranzReaders(records int) func(*testing.B, target, int, int, map[string]string) float64 {
+	return func(b *testing.B, on target, _, _ int, asked map[string]string) float64 {
+		b.Helper()
+		own := make([]*kgo.Client, readers)
+		for i := range own {
+			parts := map[int32]kgo.Offset{}
+			for _, p := range share(on, i) {
+				parts[p.Partition.Partition] = kgo.NewOffset().AtStart()
+			}
+			cl, err := kgo.NewClient(kgo.SeedBrokers(on.bootstrap...), kgo.MaxConcurrentFetches(3), kgo.FetchMaxBytes(5<<20),
+				kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{on.topic: parts}))
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer cl.Close()
+			own[i] = cl
+		}
+		ctx, cancel := context.WithCancel(b.Context())
+		defer cancel()
+		rate, err := together(records, func(i int, n *atomic.Int64) error {
+			for n.Load() < int64(records) {
+				fetches := own[i].PollFetches(ctx)
+				if ctx.Err() != nil {
+					return nil
+				}
+				if errs := fetches.Errors(); len(errs) > 0 {
+					return errs[0].Err
+				}
+				var got int64
+				fetches.EachRecord(func(r *kgo.Record) {
+					if len(r.Value) >= payload.Size {
+						got++
+					}
+				})
+				if n.Add(got) >= int64(records) {
+					cancel()
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return rate
+	}
 }

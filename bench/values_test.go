@@ -268,7 +268,7 @@ func BenchmarkRecords(b *testing.B) {
 					slot := client.Slot(seq % places)
 					f := flight{seq: seq, session: 1}
 					out.Key = r.keyAt(slot, r.key(1, seq))
-					r.put(&f, &held[slot], payload.Head{Attempt: 1, Session: 1, Seq: uint64(seq)}, &out)
+					held[slot] = r.put(&f, held[slot], payload.Head{Attempt: 1, Session: 1, Seq: uint64(seq)}, &out)
 				}
 				seq := int64(0)
 				for ; seq < 16*places; seq++ {

@@ -53,7 +53,7 @@ type producer struct {
 	once    sync.Once
 	drained sync.WaitGroup
 	stuck   atomic.Bool // a call does not return; see attended
-	telling sync.Mutex  // held while the sink is called
+	telling sync.Mutex  // held while reports are told, and their records asked for
 	silent  bool        // Close has returned without the library's end: the sink is called no more
 
 	waits    atomic.Uint64 // Sends that had to wait for room
@@ -229,6 +229,7 @@ const reportsAtOnce = 64
 func (p *producer) drain(events <-chan kafka.Event) {
 	defer close(p.studies)
 	for event := range events {
+		p.telling.Lock()
 		p.look(event)
 	more:
 		for len(p.acks) > 0 && len(p.acks) < reportsAtOnce {
@@ -243,6 +244,7 @@ func (p *producer) drain(events <-chan kafka.Event) {
 			}
 		}
 		p.tell()
+		p.telling.Unlock()
 	}
 }
 
@@ -279,6 +281,9 @@ func (p *producer) slotOf(m *kafka.Message) (client.Slot, bool) {
 
 // report puts what a report says with the acks in hand.
 func (p *producer) report(m *kafka.Message) {
+	if p.silent {
+		return
+	}
 	slot, ok := p.slotOf(m)
 	if !ok {
 		p.count.Add("dropped", 1) // a report on no record of ours
@@ -310,11 +315,7 @@ func (p *producer) tell() {
 	if len(p.acks) == 0 {
 		return
 	}
-	p.telling.Lock()
-	if !p.silent {
-		p.sink(p.acks)
-	}
-	p.telling.Unlock()
+	p.sink(p.acks)
 	p.told.Add(uint64(len(p.acks)))
 	p.acks = p.acks[:0]
 	if p.flushing.Load() > 0 && p.open() == 0 {
