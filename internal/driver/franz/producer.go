@@ -122,7 +122,10 @@ func (p *producer) Send(r *client.Record, slot client.Slot) error {
 		return explain("send", err)
 	}
 	f := p.flights.At(slot)
-	f.Context, f.slot, f.size = context.Background(), slot, size
+	if f.Context == nil { // written once: the library may still wait for its end beside a later record's flight
+		f.Context = context.Background()
+	}
+	f.slot, f.size = slot, size
 	if f.at = (time.Time{}); p.taken.Add(1)%sampled == 0 {
 		f.at = time.Now()
 	}
