@@ -11,7 +11,8 @@ import (
 )
 
 // lateFollowers is a cluster whose acknowledgements take a fifth of a second each, since followers wait that long for more
-// to fetch: with acks=all it is the brokers that let no more through, however fast the machine is.
+// to fetch: with acks=all it is the brokers that let no more through, however fast the machine is, and with room for four
+// records it is that.
 const lateFollowers = `
 cluster: {brokers: 3, config: {replica.fetch.min.bytes: 50000000, replica.fetch.wait.max.ms: 200}}
 topics: [{name: orders, partitions: 6, replication: 3}]
@@ -22,11 +23,11 @@ producers: {count: 1}
 func TestWhoLimitedALoadOnRealBrokers(t *testing.T) {
 	clustertest.Require(t)
 	runs := []struct{ name, rest, want, says string }{
-		{"as-fast-as-it-goes", "load: {rate: max, warmup: 1s, duration: 3s, drain: 8s, record: {size: 1KiB}}\nclient: {acks: all, buffer.memory: 1MiB}\n",
+		{"as-fast-as-it-goes", "load: {rate: max, warmup: 500ms, duration: 2s, drain: 8s, record: {size: 1KiB}}\nclient: {acks: all, buffer.memory: 1MiB}\n",
 			"broker", "the client waited for answers"},
-		{"a-buffer-for-little", "load: {rate: max, warmup: 1s, duration: 3s, drain: 8s, record: {size: 1KiB}}\nclient: {acks: all, buffer.memory: 16KiB}\n",
+		{"a-buffer-for-little", "load: {rate: max, warmup: 500ms, duration: 2s, drain: 8s, record: {size: 1KiB}}\nclient: {acks: all, buffer.memory: 4KiB}\n",
 			"client", "its buffer holds no more"},
-		{"a-rate-that-is-kept", "load: {rate: 100/s, warmup: 1s, duration: 5s, drain: 8s, record: {size: 1KiB}}\nclient: {acks: all}\n",
+		{"a-rate-that-is-kept", "load: {rate: 100/s, warmup: 500ms, duration: 3s, drain: 8s, record: {size: 1KiB}}\nclient: {acks: 1}\n",
 			"rate", "of 100 planned"},
 	}
 	for _, driver := range []string{"confluent", "franz"} {
