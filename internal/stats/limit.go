@@ -69,7 +69,7 @@ func (e evidence) answer() (LimitedBy, []string) {
 	}
 	by, why := e.whoWaits()
 	seen := []string{e.senders(), why}
-	if e.spins && e.inFlight != nil && e.most < bounded(e.limit) {
+	if e.spins && by == ByBroker && e.inFlight != nil && e.most < bounded(e.limit) {
 		seen = append(seen, "an idempotent librdkafka has one request of five records or more in flight for each partition: larger batches carry more")
 	}
 	seen = append(seen, e.processors()...)
