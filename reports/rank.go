@@ -13,9 +13,10 @@ import (
 
 // Trial is one run of a matrix: its document, and what ranking needs besides.
 type Trial struct {
-	Document  Document
-	Counters  map[string]uint64 // run.json's
-	Objective scenarios.Objective
+	Document   Document
+	Counters   map[string]uint64 // run.json's
+	Objective  scenarios.Objective
+	Unfinished bool // interrupted or cut off: it says nothing of its cell, and is to be made again
 }
 
 // Ranking is what the cells of one scenario's matrix say when they are compared.
@@ -70,6 +71,7 @@ type RankedCell struct {
 	OnFront    bool              `json:"pareto"`
 
 	asked map[string]string `json:"-"`
+	lost  uint64            `json:"-"` // of all runs
 	runs  map[int]float64   `json:"-"` // the objective's figure by repeat
 }
 
@@ -129,7 +131,7 @@ func Rank(trials []Trial, notes []string) []Ranking {
 	byScenario := map[string][]Trial{}
 	var names []string
 	for _, t := range trials {
-		if len(t.Document.Cell) == 0 {
+		if len(t.Document.Cell) == 0 || t.Unfinished {
 			continue
 		}
 		if byScenario[t.Document.Scenario] == nil {
@@ -256,6 +258,7 @@ func (m matrix) ranked(of []Trial) RankedCell {
 		f, scale := t.Document.figure(m.objective.Metric)
 		values = append(values, *f/scale)
 		c.runs[t.Document.Repeat] = *f / scale
+		c.lost += deref(t.Document.Counts.Lost)
 	}
 	c.Objective = *figureOf(values)
 	c.Throughput, c.AckP99 = medianOf(of, "throughput"), medianOf(of, "ack.p99")
@@ -450,6 +453,11 @@ func (r *Ranking) doubts(m matrix) {
 	}
 	if most == 1 {
 		warn("each cell ran once: a drift cannot be seen")
+	}
+	for _, c := range r.Cells {
+		if c.lost > 0 {
+			warn("%s lost %s records: 'where lost <= 0' in the objective leaves such cells out", labelOf(c.Cell), number(&c.lost))
+		}
 	}
 	if n := simulatedRuns(m.trials); n > 0 {
 		warn("%d runs were SIMULATED: no real broker was compared", n)

@@ -249,6 +249,32 @@ func TestCellsThatAreNotRanked(t *testing.T) {
 	}
 }
 
+func TestARunThatWasCutOffSaysNothingOfItsCell(t *testing.T) {
+	g := planted()
+	g.tune = func(t *Trial) {
+		if t.Document.Repeat == 6 && t.Document.Cell["client.acks"] == "1" && t.Document.Cell["client.linger.ms"] == "0" {
+			t.Unfinished, t.Document.ExitCode, t.Document.Verdict = true, ExitInconclusive, Inconclusive
+		}
+	}
+	r := ranked(t, g)
+	if len(r.Excluded) != 0 || len(r.Cells) != 6 || !strings.Contains(strings.Join(r.Warnings, "\n"), "some cells have 5 runs and others 6") {
+		t.Errorf("not ranked: %+v; %q", r.Excluded, r.Warnings)
+	}
+}
+
+func TestCellsThatLoseRecordsAreNamed(t *testing.T) {
+	g := planted()
+	lost := uint64(3)
+	g.tune = func(t *Trial) {
+		if t.Document.Cell["client.acks"] == "1" && t.Document.Cell["client.linger.ms"] == "0" {
+			t.Document.Counts.Lost = &lost
+		}
+	}
+	if r := ranked(t, g); !strings.Contains(strings.Join(r.Warnings, "\n"), "acks=1 linger.ms=0 lost 18 records") {
+		t.Errorf("%q", r.Warnings)
+	}
+}
+
 func TestAFigureThatIsNotKnownIsNoFigure(t *testing.T) {
 	g := planted()
 	g.tune = func(t *Trial) {

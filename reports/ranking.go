@@ -419,8 +419,8 @@ func Standings(trials []Trial) []string {
 		return nil
 	}
 	latest := trials[len(trials)-1].Document
-	of := slices.DeleteFunc(slices.Clone(trials), func(t Trial) bool { return t.Document.Scenario != latest.Scenario })
-	if len(latest.Cell) == 0 {
+	of := slices.DeleteFunc(slices.Clone(trials), func(t Trial) bool { return t.Document.Scenario != latest.Scenario || t.Unfinished })
+	if len(latest.Cell) == 0 || len(of) == 0 {
 		return nil
 	}
 	m := newMatrix(of)

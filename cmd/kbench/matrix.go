@@ -76,8 +76,11 @@ func kept(dir string) (reports.Trial, error) {
 		}
 		d = s.Document
 	}
-	return reports.Trial{Document: d, Counters: meta.Counters}, nil
+	return reports.Trial{Document: d, Counters: meta.Counters, Unfinished: unfinished(meta)}, nil
 }
+
+// unfinished tells whether a run was interrupted or cut off. One that failed was not: that may be its cell's doing.
+func unfinished(m rundir.Meta) bool { return m.Stage != rundir.Complete && m.Stage != rundir.Broken }
 
 // announce says at once what too few repeats will not be able to show.
 func (j *job) announce() {

@@ -495,7 +495,7 @@ func (j *job) conclude(p planned) error {
 }
 
 func (j *job) add(p planned, d reports.Document, m rundir.Meta) {
-	j.done = append(j.done, reports.Trial{Document: d, Counters: m.Counters, Objective: p.Scenario.RankedBy()})
+	j.done = append(j.done, reports.Trial{Document: d, Counters: m.Counters, Objective: p.Scenario.RankedBy(), Unfinished: unfinished(m)})
 }
 
 // discard removes the topics of a run that is over and judged: the next ones need the room, and the brokers' care.
@@ -534,10 +534,13 @@ func linkLogs(dir, logs string) error {
 // results are those of all runs so far. A plan that is not complete is no success.
 func (j *job) results() reports.Results {
 	var docs []reports.Document
+	made := 0
 	for _, t := range j.done {
-		docs = append(docs, t.Document)
+		if docs = append(docs, t.Document); !t.Unfinished {
+			made++
+		}
 	}
-	r := reports.Several(docs, reports.Rank(j.done, sittingNotes(j.sittings, len(docs), len(j.plan)))...)
+	r := reports.Several(docs, reports.Rank(j.done, sittingNotes(j.sittings, made, len(j.plan)))...)
 	if len(docs) < len(j.plan) {
 		r.ExitCode = reports.CombinedExit([]int{r.ExitCode, reports.ExitInconclusive})
 	}
