@@ -130,6 +130,7 @@ var documentQuantiles = []struct {
 }{
 	{"p50", "median", func(q reports.Quantiles) *int64 { return q.P50 }},
 	{"p90", "90th percentile", func(q reports.Quantiles) *int64 { return q.P90 }},
+	{"p95", "95th percentile", func(q reports.Quantiles) *int64 { return q.P95 }},
 	{"p99", "99th percentile", func(q reports.Quantiles) *int64 { return q.P99 }},
 	{"p999", "99.9th percentile", func(q reports.Quantiles) *int64 { return q.P999 }},
 	{"p9999", "99.99th percentile", func(q reports.Quantiles) *int64 { return q.P9999 }},
