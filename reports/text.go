@@ -188,7 +188,7 @@ func (p *page) setting(d Document) {
 	if c.Brokers != nil {
 		about += fmt.Sprintf(", %d brokers", *c.Brokers)
 	}
-	p.line("  ", about+" ("+strings.Join(strings.Fields(c.Kind+" "+deref(c.Mode)), ", ")+")")
+	p.line("  ", strings.TrimPrefix(about, ", ")+" ("+strings.Join(strings.Fields(c.Kind+" "+deref(c.Mode)), ", ")+")")
 	client := deref(d.Client.Version)
 	if client == "" {
 		client = d.Client.Driver

@@ -37,6 +37,7 @@ const (
 	capacityFile     = "capacity.json" // the document, in the search's directory
 	closing          = 6 * time.Second // of the budget, for stopping the cluster and for the report
 	unsteady         = 1500 * time.Millisecond
+	muchForeign      = 0.05           // share of the machine's processors
 	trialsSpace      = int64(1) << 30 // of histories, kept below a search's directory
 )
 
@@ -89,6 +90,7 @@ type hunt struct {
 	search   *capacity.Search
 	began    time.Time
 	deadline time.Time // of trials
+	foreign  []float64 // of each trial: the share of the machine's processors that others took
 	worst    []int     // exit codes of trials that decide whatever the search finds
 }
 
@@ -136,7 +138,13 @@ func (h *hunt) plan(args []string) error {
 		return err
 	}
 	h.fleet.steady = true
-	h.base = h.job.plan[0].Scenario
+	if h.base = h.job.plan[0].Scenario; h.fleet.kind == cluster.Local {
+		// The data of a trial is gone before it fills the disk.
+		h.base, err = h.base.With(scenarios.Change{Path: "cluster.config.log.segment.delete.delay.ms", Value: "1s", From: "--set"})
+		if err != nil {
+			return err
+		}
+	}
 	options.WarmUp = h.warmUp()
 	h.search = capacity.New(options)
 	h.describe(options)
@@ -500,6 +508,12 @@ func (h *hunt) warn(o capacity.Outcome, ended error) {
 	}
 	if h.doc.Cluster.Kind == string(cluster.Local) {
 		say("brokers and load share this machine: compare the rate with others of this machine, and quote it for no other")
+	}
+	if n := len(h.foreign); n > 0 {
+		slices.Sort(h.foreign)
+		if half := h.foreign[n/2]; half >= muchForeign {
+			say("other processes took %.0f%% of this machine's processors or more in half of the trials: the rate is what they left", half*100)
+		}
 	}
 	dropped := 0
 	for _, t := range h.doc.Trials {

@@ -13,6 +13,7 @@ import (
 	"github.com/kbench/kbench/internal/capacity"
 	"github.com/kbench/kbench/internal/cluster"
 	"github.com/kbench/kbench/internal/rundir"
+	"github.com/kbench/kbench/internal/stats"
 	"github.com/kbench/kbench/reports"
 	"github.com/kbench/kbench/scenarios"
 )
@@ -101,8 +102,11 @@ func (h *hunt) took(ctx context.Context, t reports.CapacityTrial, s reports.Summ
 	t.SentPerS, t.AckedPerS, t.ReadPerS = s.Figures.Throughput.SentPerS, d.Throughput.AckedPerS, d.Throughput.ReadPerS
 	t.Objectives, t.Ack, t.EndToEnd, t.Verdict = d.Thresholds, d.Latency.Ack.Response, d.Latency.EndToEnd.Response, d.Verdict
 	t.History = true
+	if share, known := foreign(s.Figures.Resources); known && h.fleet.kind == cluster.Local {
+		h.foreign = append(h.foreign, share)
+	}
 	h.doc.Cluster, h.doc.Client, h.doc.Machine, h.doc.Guarantee = d.Cluster, d.Client, d.Machine, d.Guarantee.Name
-	t.Why = misses(t, s)
+	t.Why = misses(t, s, len(h.doc.Objectives))
 	t.Held = len(t.Why) == 0
 	cut := s.Meta.Stage != rundir.Complete && !t.EndedEarly
 	t.Counts = t.Phase != string(capacity.WarmUp) && !cut
@@ -123,7 +127,7 @@ func (h *hunt) took(ctx context.Context, t reports.CapacityTrial, s reports.Summ
 
 // misses are the reasons why a trial does not hold, the one that limits first. None: it holds. What is not known is a
 // reason, too.
-func misses(t reports.CapacityTrial, s reports.Summary) []reports.Miss {
+func misses(t reports.CapacityTrial, s reports.Summary, objectives int) []reports.Miss {
 	why := []reports.Miss{}
 	add := func(limit, format string, args ...any) {
 		why = append(why, reports.Miss{Limit: limit, Detail: fmt.Sprintf(format, args...)})
@@ -152,9 +156,12 @@ func misses(t reports.CapacityTrial, s reports.Summary) []reports.Miss {
 			add("consumers", "what waits for consumers %s", grew(g))
 		}
 	}
+	if n := len(d.Thresholds); n != objectives {
+		add("objective", "%d of %d objectives were measured", n, objectives)
+	}
 	for _, o := range d.Thresholds {
 		if !o.OK {
-			add(limitOf(o, f.Late && !waited && d.Cluster.Kind == string(cluster.External)), "%s", reports.Missed(o))
+			add(limitOf(o, d.Throughput.LimitedBy), "%s", reports.Missed(o))
 		}
 	}
 	if t.Verdict != reports.Holds && t.Verdict != reports.Unjudged {
@@ -177,17 +184,32 @@ func grew(by *float64) string {
 	return fmt.Sprintf("grew by %.1f%% of the load", *by*100)
 }
 
-// limitOf an objective that is missed. Where the load itself was late on a machine of its own, that is the reason; where brokers
-// share the machine nobody can tell.
-func limitOf(o reports.Threshold, late bool) string {
+// limitOf an objective that is missed. Where the evidence of the run says that the client held the load back, that is why.
+func limitOf(o reports.Threshold, by *string) string {
 	t, err := scenarios.ParseThreshold(o.Expr)
 	switch {
 	case err != nil:
 		return "objective"
-	case late:
+	case by != nil && *by == string(stats.ByClient):
 		return "client"
 	case strings.HasPrefix(t.Metric, "ack.") || strings.HasPrefix(t.Metric, "e2e."):
 		return "latency"
 	}
 	return "objective"
+}
+
+// foreign is the share of the machine's processors that went to what is neither kbench nor its brokers; false where that is
+// not known.
+func foreign(r *stats.Resources) (share float64, known bool) {
+	if r == nil || r.Machine.CPU.Mean == nil || r.Machine.CPUs == nil || *r.Machine.CPUs <= 0 {
+		return 0, false
+	}
+	used := *r.Machine.CPU.Mean
+	for _, p := range r.Processes {
+		if p.CPU.Mean == nil {
+			return 0, false
+		}
+		used -= *p.CPU.Mean
+	}
+	return max(0, used) / *r.Machine.CPUs, true
 }

@@ -30,7 +30,6 @@ type Figures struct {
 	Stages     []Stage    // where a record waited; nil where the client's library did not tell
 	Resources  *Resources // nil where nobody looked
 	Growth     Growth
-	Late       bool // the load kept its schedule so badly that it shows in the response times
 	Warnings   []string
 }
 
@@ -333,7 +332,6 @@ func (c *computation) figures(m rundir.Meta, samples []rundir.Sample) Figures {
 	f.Series.Sampled = g.finish()
 	f.Throughput = c.throughput(m)
 	f.Throughput.LimitedBy, f.Throughput.Evidence = c.evidence(m, waits).answer()
-	f.Late = len(c.f.Lag.Shifts) > 0
 	f.Growth = c.later.growth(f.Polled)
 	f.Warnings = c.warnings(m)
 	return *f
