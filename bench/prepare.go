@@ -498,7 +498,25 @@ func (r *run) checkFaults() error {
 func (r *run) startWorkers(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
 	defer cancel()
-	for _, role := range []string{roleConsumer, roleProcessor, roleProducer} {
+	roles := []string{roleConsumer, roleProcessor, roleProducer}
+	if r.s.Load.Backlog > 0 {
+		roles = []string{roleProducer} // who reads it comes later
+	}
+	if err := r.startRoles(ctx, roles...); err != nil {
+		return err
+	}
+	if r.s.Load.Backlog == 0 {
+		if err := r.awaitGroups(ctx); err != nil {
+			return err
+		}
+	}
+	r.change(func(m *rundir.Meta) { m.Client.Effective = r.effectiveOf() })
+	return nil
+}
+
+// startRoles starts the sessions of one role after the other, and waits until they are connected.
+func (r *run) startRoles(ctx context.Context, roles ...string) error {
+	for _, role := range roles {
 		var started []*member
 		for _, m := range r.crew.of(role) {
 			if !r.startsAtOnce(m) {
@@ -513,10 +531,6 @@ func (r *run) startWorkers(ctx context.Context) error {
 			return &ClusterError{err}
 		}
 	}
-	if err := r.awaitGroups(ctx); err != nil {
-		return err
-	}
-	r.change(func(m *rundir.Meta) { m.Client.Effective = r.effectiveOf() })
 	return nil
 }
 

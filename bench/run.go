@@ -153,6 +153,12 @@ func (r *run) stages(ctx context.Context) error {
 	if err := r.startWorkers(ctx); err != nil {
 		return err
 	}
+	if err := r.build(ctx); err != nil {
+		if ctx.Err() != nil {
+			return errors.Join(context.Cause(ctx), err)
+		}
+		return &ClusterError{err}
+	}
 	loaded := r.load(ctx)
 	if ctx.Err() != nil {
 		return errors.Join(context.Cause(ctx), loaded)
@@ -186,6 +192,7 @@ func (r *run) load(ctx context.Context) error {
 	if err := r.save(rundir.Measuring); err != nil {
 		return err
 	}
+	r.readLate(ctx)
 	hurt := r.hurt(ctx, warm, end)
 	return errors.Join(hurt, r.unload(ctx))
 }
@@ -207,6 +214,10 @@ func (r *run) hurt(ctx context.Context, warm, end int64) error {
 		var records []rundir.Fault
 		records, err = faults.RunTimeline(ctx, r.env, r.s.Faults, rng, warm, end, saved)
 		saved(records)
+	}
+	if r.s.Load.Alone() {
+		r.workOff(ctx, warm)
+		return err
 	}
 	r.clock.SleepUntil(end, ctx.Done())
 	return err

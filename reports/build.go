@@ -17,7 +17,8 @@ func Build(m rundir.Meta, j check.Judgement, f stats.Figures) Document {
 		AsExpected: j.AsExpected, Verdict: judged.Verdict, Guarantee: judged.Guarantee,
 		Cluster: cluster(m.Cluster), Client: libraries(m.Client), Machine: machine(m.Machine),
 		Counts: judged.Counts, Findings: judged.Findings, Faults: faults(m, j, f), Sensitivity: judged.Sensitivity,
-		Latency: latencies(f), Lag: lag(&f.Lag, m.Load.RatePerS != nil), Throughput: throughput(f.Throughput), Stages: stages(f.Stages), Resources: resources(f.Resources),
+		Latency: latencies(f), Lag: lag(&f.Lag, m.Load.RatePerS != nil), Groups: groupsOf(f, m.Load), Topics: topicsOf(f), Backlog: backlogOf(f, m.Load),
+		Throughput: throughput(f.Throughput), Stages: stages(f.Stages), Resources: resources(f.Resources),
 		Warnings: union(union(m.Warnings, judged.Warnings), f.Warnings),
 	}
 	var notKnown []string

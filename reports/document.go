@@ -31,6 +31,9 @@ type Document struct {
 	Sensitivity Sensitivity       `json:"sensitivity"`
 	Latency     Latencies         `json:"latency"`
 	Lag         Lag               `json:"lag"`
+	Groups      []Group           `json:"groups"`  // of consumers and processors
+	Topics      []Topic           `json:"topics"`  // of the load
+	Backlog     *Backlog          `json:"backlog"` // null: there was none
 	Throughput  Throughput        `json:"throughput"`
 	Stages      []Stage           `json:"stages"`    // where a record waited, in order of its way; empty: the client's library did not tell
 	Resources   *Resources        `json:"resources"` // null: nobody looked

@@ -174,7 +174,7 @@ func empty() Document {
 		Cluster:   Cluster{Kind: "embedded", Effective: map[string]string{}},
 		Client:    Client{Asked: map[string]string{}, Effective: map[string]string{}},
 		Findings:  []Finding{}, Faults: []Fault{}, Latency: Latencies{Phases: []Phase{}},
-		Throughput: Throughput{Evidence: []string{}}, Stages: []Stage{},
+		Groups: []Group{}, Topics: []Topic{}, Throughput: Throughput{Evidence: []string{}}, Stages: []Stage{},
 		Thresholds: []Threshold{}, Warnings: []string{},
 	}
 }

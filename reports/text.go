@@ -38,6 +38,7 @@ func Text(w io.Writer, s Summary, style Style) error {
 	s.faults(p)
 	s.latency(p)
 	s.stages(p)
+	s.backlog(p)
 	s.throughput(p)
 	s.resources(p)
 	p.findings(s.Document.Findings)
@@ -349,6 +350,7 @@ func (s Summary) latency(p *page) {
 	rows = append(rows, s.phases(func(p Phase) Quantiles { return p.Ack.Response })...)
 	if l.EndToEnd.Response.Count > 0 {
 		rows = append(rows, latencyRow("end to end", l.EndToEnd.Response))
+		rows = append(rows, s.readers()...)
 		rows = append(rows, s.phases(func(p Phase) Quantiles { return p.EndToEnd.Response })...)
 	}
 	p.table(rows)
@@ -413,6 +415,7 @@ func (s Summary) throughput(p *page) {
 	if by := deref(t.LimitedBy); by != string(stats.ByRate) && (by != "" || s.Document.Resources != nil) {
 		p.labelled("     ", "seen", t.Evidence...)
 	}
+	s.topics(p)
 }
 
 // findings lists what was found; those that decide come first.

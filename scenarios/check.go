@@ -30,6 +30,7 @@ func (c *checker) contradictions() {
 	c.sending()
 	c.topicsFit()
 	c.recordFits()
+	c.backlogFits()
 	c.producersFit()
 	c.transactionsFit()
 	c.consumersFit()
@@ -87,6 +88,7 @@ func (c *checker) sending() {
 	paced := l.Rate > 0 || l.Max || shaped
 	switch {
 	case c.broken("load") || c.broken("steps"):
+	case l.Alone():
 	case !paced && !steps && l.Duration == 0 && l.Records == 0:
 		c.say("load", "such as load: {rate: 1000/s, duration: 10s}", "nothing is sent: there is neither a load nor a step")
 	case !paced && (!steps || l.Duration > 0 || l.Records > 0):

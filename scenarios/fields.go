@@ -195,6 +195,7 @@ func (d *decoder) load(to *Load) reader {
 			"rate":     d.rate(to),
 			"duration": d.duration(&to.Duration),
 			"warmup":   d.duration(&to.Warmup),
+			"backlog":  d.whole64(&to.Backlog),
 			"records":  d.whole64(&to.Records),
 			"drain":    d.duration(&to.Drain),
 			"record":   d.record(&to.Record),

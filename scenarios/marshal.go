@@ -182,6 +182,9 @@ func (t Topic) yaml() document {
 
 func (l Load) yaml(steps bool) document {
 	var m document
+	if l.Backlog > 0 {
+		m.add("backlog", l.Backlog)
+	}
 	switch {
 	case l.Max:
 		m.add("rate", "max")

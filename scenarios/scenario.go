@@ -74,6 +74,7 @@ type Load struct {
 	Shape    Shape   // how the rate moves
 	Duration time.Duration
 	Warmup   time.Duration
+	Backlog  int64 // records that are sent, and acknowledged, before any reader starts; 0: none
 	Records  int64 // stop after so many in all, 0: no such end
 	Record   RecordSpec
 	Txn      TxnSpec

@@ -205,6 +205,7 @@ func loadSchema() schema {
 		"rate":     pattern("in all, shared by the producers: "+orList(shapeForms()), ratePattern),
 		"duration": duration("of measuring"),
 		"warmup":   duration("before measuring"),
+		"backlog":  whole("records that are sent, and acknowledged, before any reader starts; with a rate they are worked off under load, without one alone", 0),
 		"records":  whole("stop after so many in all", 0),
 		"drain":    duration("how long readers and open sends may take after the load; default 60s"),
 		"record":   recordSchema(),

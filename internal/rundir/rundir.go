@@ -133,6 +133,15 @@ type LoadInfo struct {
 	RecordSize int      `json:"record_size"`              // bytes of a value; where sizes vary, the largest
 	Measured   bool     `json:"sizes_recorded,omitempty"` // the history has each record's size; early runs have all of one
 	Batch      int      `json:"batch,omitempty"`
+	Backlog    *Backlog `json:"backlog,omitempty"` // nil: there was none
+}
+
+// Backlog is what was sent while nobody read. Times are ns on the run's clock, 0 where it did not come so far.
+type Backlog struct {
+	Records int64 `json:"records"`       // that were to be sent
+	Start   int64 `json:"start_ns"`      // the first was sent
+	Built   int64 `json:"built_ns"`      // each had its end
+	Read    int64 `json:"read_start_ns"` // the readers were started
 }
 
 // Clock places the run's one monotonic clock. Times below are nanoseconds on it; 0 is the start of the warm-up.

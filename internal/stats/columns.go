@@ -23,6 +23,7 @@ const (
 	ofProcess = "process"   // kbench, which is all its processes together, each of its workers, each broker and controller
 	ofClient  = "producers" // all together; those with a + also for each broker, as "producers to broker 1"
 	ofCluster = "cluster"
+	ofGroup   = "group"
 )
 
 // Glossary says what sampled figures a series can have, in the order in which they stand.
@@ -62,6 +63,7 @@ func Glossary() []Word {
 		{ofClient, "batch_bytes", "bytes", "of a batch, on average"},
 		{ofCluster, "under_replicated", "partitions", "with a replica outside the ISR"},
 		{ofCluster, "offline", "partitions", "without a leader"},
+		{ofGroup, "behind", "records", "acknowledged (of transactions: committed) and not given to the group yet, at the end of the step"},
 	}
 }
 

@@ -23,8 +23,11 @@ type Figures struct {
 	Indeterminate, Failed Histogram
 	Lag                   Lag
 
-	Faults     []Fault // as Meta.Faults
-	Polled     bool    // somebody tried to read what was sent
+	Faults     []Fault  // as Meta.Faults
+	Polled     bool     // somebody tried to read what was sent
+	Groups     []Group  // of consumers and processors, in the order of the scenario
+	Topics     []Topic  // of the load
+	Backlog    *Backlog // nil: there was none
 	Throughput Throughput
 	Series     Series     // with OverTime; without it there is none
 	Stages     []Stage    // where a record waited; nil where the client's library did not tell
@@ -129,6 +132,9 @@ type computation struct {
 	f          Figures
 	processors []bool // by producer: what it sends is no load
 	deliveries *deliveries
+	readers    *readers
+	topics     *topics
+	backlog    builder
 
 	sent, acked, read       uint64
 	flatOut                 bool   // the load has no schedule
@@ -160,6 +166,7 @@ func newComputation(h history.Header, m rundir.Meta, outages []Outage) *computat
 		c.deliveries = newDeliveries()
 	}
 	c.later = newLater(c.f.Measured)
+	c.readers, c.topics, c.backlog.of = newReaders(h, m, c.f.Measured), newTopics(h, m), m.Load.Backlog
 	return c
 }
 
@@ -226,13 +233,17 @@ func hasReaders(m rundir.Meta) bool {
 func (c *computation) add(op *history.Op) error {
 	switch op.Kind {
 	case history.Send:
+		c.readers.stored(op)
 		if c.isLoad(op.Value) {
 			c.addSend(op)
 		}
+	case history.Txn:
+		c.readers.ended(op)
 	case history.Poll:
 		c.f.Polled = true
+		group := c.readers.given(op)
 		for i := range op.Records {
-			c.addDelivery(&op.Records[i], op.Return)
+			c.addDelivery(&op.Records[i], op.Return, group)
 		}
 	}
 	return nil
@@ -245,6 +256,7 @@ func (c *computation) isLoad(v history.Value) bool {
 func (c *computation) addSend(op *history.Op) {
 	intended := start(op)
 	c.series.flight(op)
+	c.backlog.sent(op, intended)
 	if op.Outcome == history.OK {
 		c.later.acked(op.Return)
 		if op.Return >= c.f.Measured.From {
@@ -255,6 +267,7 @@ func (c *computation) addSend(op *history.Op) {
 		return
 	}
 	c.series.sent(op)
+	c.topics.sent(op, intended)
 	c.sent++
 	c.firstSent, c.lastSent = min(c.firstSent, intended), max(c.lastSent, intended)
 	c.lastCall = max(c.lastCall, op.Call)
@@ -275,21 +288,25 @@ func (c *computation) addSend(op *history.Op) {
 	if c.deliveries == nil {
 		return
 	}
+	c.readers.sent(op, intended)
 	if at, known := c.deliveries.sent(op.Value, op.Call); known {
 		c.series.joined(intended, op.Call, at)
+		c.readers.joinedAlone(intended, op.Call, at)
 		c.f.EndToEnd.Service.Add(at - op.Call)
 		c.each(intended, func(p *Phase) { p.EndToEnd.Service.Add(at - op.Call) })
 	}
 }
 
-func (c *computation) addDelivery(r *history.Record, at int64) {
+func (c *computation) addDelivery(r *history.Record, at int64, group *reader) {
 	if r.Flags != 0 || !c.isLoad(r.Value) || !c.f.Measured.Has(r.Intended) || c.deliveries == nil {
 		return
 	}
+	group.delivered(r.Value, r.Intended, at)
 	call, known, first := c.deliveries.delivered(r.Value, at)
 	if !first {
 		return
 	}
+	group.alone(r.Intended, call, at, known)
 	c.read++
 	c.lastDelivery = max(c.lastDelivery, at)
 	c.series.delivered(r.Intended, at)
@@ -330,6 +347,9 @@ func (c *computation) figures(m rundir.Meta, samples []rundir.Sample) Figures {
 	waits := clientWaits(samples, f.Measured, max(f.Measured.To, m.Clock.LoadEnd), g)
 	f.Stages = c.stages(waits)
 	f.Series.Sampled = g.finish()
+	groups, columns := c.readers.finish(&f.Series, c.lastSent)
+	f.Groups, f.Series.Sampled = groups, append(f.Series.Sampled, columns...)
+	f.Topics, f.Backlog = c.topics.finish(m, f.Measured.From, max(c.lastAcked, c.lastSent)), c.backlog.finish()
 	f.Throughput = c.throughput(m)
 	f.Throughput.LimitedBy, f.Throughput.Evidence = c.evidence(m, waits).answer()
 	f.Growth = c.later.growth(f.Polled)

@@ -14,6 +14,7 @@ const (
 	ofProcess = "process"
 	ofClient  = "producers"
 	ofCluster = "cluster"
+	ofGroup   = "group"
 )
 
 // sampledOnce are the columns of what there is one of in a run: its machine, its cluster.

@@ -36,6 +36,7 @@ func runTables(r *Run) []Table {
 			"process", "kbench, which is all its processes together; its workers; broker 1, …; controller 100, …"),
 		sampledTable(r, ofClient, "clients", "One row a step and place in the producers' client library: where a record waited, where the library tells.",
 			"client", "producers: all together; producers to broker 1, …: their connections to one broker"),
+		sampledTable(r, ofGroup, "groups", "One row a step and group: how far each was behind the log.", "group", "of consumers or processors"),
 	}
 }
 
