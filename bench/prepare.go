@@ -157,8 +157,19 @@ func (r *run) nameTopics() {
 		if compacted {
 			r.header.Compacted = append(r.header.Compacted, t.Name)
 		}
-		r.meta.Topics = append(r.meta.Topics, rundir.Topic{Name: t.Name, Physical: ref.Physical, Partitions: t.Partitions, Compacted: compacted, Role: role})
+		r.meta.Topics = append(r.meta.Topics, rundir.Topic{Name: t.Name, Physical: ref.Physical, Partitions: t.Partitions, Compacted: compacted, KeepsTombstones: compacted && r.keepsTombstones(t), Role: role})
 	}
+}
+
+// keepsTombstones tells whether a compacted topic keeps them for longer than the run can last, with an hour to spare. Kafka's default
+// is a day.
+func (r *run) keepsTombstones(t scenarios.Topic) bool {
+	kept := 24 * time.Hour
+	if ms, err := strconv.ParseInt(r.s.TopicConfig(t)["delete.retention.ms"], 10, 64); err == nil {
+		kept = time.Duration(ms) * time.Millisecond
+	}
+	l := r.s.Load
+	return kept > l.Warmup+l.Duration+4*l.Drain+time.Hour
 }
 
 // physical is a logical name as it stands on the cluster.

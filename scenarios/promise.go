@@ -68,6 +68,11 @@ func rests(s *Scenario, g Guarantee) []string {
 			on = append(on, fmt.Sprintf("one of the %d in-sync replicas of %s staying alive: unclean.leader.election.enable=true lets another one win", in, t.Name))
 		}
 	}
+	for _, t := range s.Topics {
+		if s.compacted(t) && g != AtMostOnce {
+			on = append(on, "the newest record of each key: compaction takes those out of "+t.Name+" that it replaces")
+		}
+	}
 	if g == ExactlyOnce {
 		on = append(on, "each producer's one session: a new one may repeat what the old one sent")
 	}

@@ -74,6 +74,9 @@ func (c *effects) handled(g *group, v *view) {
 	if s.rank() != rankOK || p == nil || !g.topics[p.topic.name] {
 		return
 	}
+	if c.mayBeGone(s, p) {
+		return
+	}
 	c.none.checked++
 	if g.effects.get(v.value) != 0 || c.complete(p) && !s.inLog(p) {
 		return

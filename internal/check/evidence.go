@@ -87,6 +87,10 @@ func (r run) consumers(name string) rundir.Group {
 	return rundir.Group{}
 }
 
+func (r run) keepsTombstones(topic string) bool {
+	return slices.ContainsFunc(r.meta.Topics, func(t rundir.Topic) bool { return t.Name == topic && t.KeepsTombstones })
+}
+
 func (r run) compacted(topic string) bool {
 	return slices.ContainsFunc(r.meta.Topics, func(t rundir.Topic) bool { return t.Name == topic && t.Compacted })
 }

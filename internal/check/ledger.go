@@ -26,6 +26,7 @@ type ledger struct {
 	reads       uint64            // records returned by polls
 	hidden      uint64            // records that were stored and then aborted: readers of committed ones must not see them
 	finals      uint64            // final-read operations
+	gone        uint64            // records that nobody read and that compaction may have removed
 	sawFaults   []window
 	warnings    []string
 	uncommitted map[int32]bool // clients that read uncommitted records
@@ -79,6 +80,8 @@ type topic struct {
 	name          string
 	transactional bool // it may have control records, so that missing offsets are normal
 	compacted     bool
+	keeps         bool            // compacted: tombstones stay for longer than the run lasted
+	keys          map[int64]keyed // compacted: by key, the record that compaction has to leave
 }
 
 func newLedger(h *history.History, r run) *ledger {
@@ -90,7 +93,10 @@ func newLedger(h *history.History, r run) *ledger {
 		topicName := h.Header.Topic(int32(i))
 		t := l.topics[topicName]
 		if t == nil {
-			t = &topic{name: topicName, compacted: slices.Contains(h.Header.Compacted, topicName) || r.compacted(topicName)}
+			t = &topic{
+				name: topicName, compacted: slices.Contains(h.Header.Compacted, topicName) || r.compacted(topicName),
+				keeps: r.keepsTombstones(topicName), keys: map[int64]keyed{},
+			}
 			l.topics[topicName] = t
 		}
 		l.parts = append(l.parts, partition{name: name, topic: t, highest: -1, end: -1, reached: [2]int64{-1, -1}, last: [2]int64{-1, -1}})
@@ -162,6 +168,9 @@ func (l *ledger) learnSend(op *history.Op) {
 	l.values.mark(i, news)
 	of := l.values.of(i)
 	of.highest = max(of.highest, op.Value.Seq)
+	if op.Outcome != history.Failed {
+		l.replaces(op, i)
+	}
 	if l.order != nil && l.values.state(i)&resent == 0 {
 		l.order[i] = call{op.Client, op.Call, l.sends}
 	}

@@ -71,6 +71,12 @@ func (c *losses) add(v *view) {
 		return
 	}
 	p := c.part(v.Partition)
+	if c.mayBeGone(s, p) {
+		if s&anyRead == 0 && s.must() && v.Attempt <= 1 {
+			c.ledger.gone++
+		}
+		return
+	}
 	switch covered := p != nil && c.complete(p) || p == nil && c.allComplete(); {
 	case covered && !s.inLog(p):
 		c.values.mark(v.value, missed)

@@ -215,6 +215,9 @@ func (c *polls) leftOut(v *view, next, got int64, inside, undone bool) bool {
 			return true
 		}
 		kind, i := &c.taken, standing[0]
+		if c.mayBeGone(c.values.state(i), p) {
+			return true
+		}
 		for _, each := range standing {
 			if undone && !group.any || !c.got(group, v.Partition, offset, each) {
 				kind, i = &c.skipped, each

@@ -9,7 +9,7 @@ import (
 // scope says what was exercised, and what a holding verdict does not exclude.
 func (t *trial) scope() string {
 	if !t.run.recorded {
-		return "A history in JSON Lines: what its lines say, and nothing else. Whether its faults bit, and whether its clients told the truth, is not known. " + t.covered()
+		return "A history in JSON Lines: what its lines say, and nothing else. Whether its faults bit, and whether its clients told the truth, is not known. " + t.covered() + t.uncovered()
 	}
 	m := t.run.meta
 	parts := []string{
@@ -20,7 +20,7 @@ func (t *trial) scope() string {
 		parts = append(parts, "The cluster is a simulation: it has no replication, so nothing is said about the loss of a broker.")
 	}
 	parts = append(parts, "Not excluded: loss of power, since nothing here makes the page cache disappear")
-	exclusions := t.exclusions()
+	exclusions := append(t.exclusions(), t.compaction()...)
 	return strings.Join(parts, " ") + strings.Join(append([]string{""}, exclusions...), "; ") + "."
 }
 
@@ -64,6 +64,25 @@ func (t *trial) covered() string {
 		return "Without a final read: records that no poll returned may still be in the log."
 	}
 	return "With a final read."
+}
+
+// uncovered says what a hand-written history cannot show.
+func (t *trial) uncovered() string {
+	if list := t.compaction(); len(list) > 0 {
+		return " Not excluded: " + list[0] + "."
+	}
+	return ""
+}
+
+// compaction says what nobody can tell of compacted topics.
+func (t *trial) compaction() []string {
+	for _, topic := range t.ledger.topics {
+		if topic.compacted {
+			return []string{fmt.Sprintf("in compacted topics, the loss of records that a later one of their key replaces, and of tombstones that are not kept for longer than the run: "+
+				"%d such records were read by nobody", t.ledger.gone)}
+		}
+	}
+	return nil
 }
 
 func (t *trial) exclusions() []string {

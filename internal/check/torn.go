@@ -98,7 +98,7 @@ func (c *torn) look(x *txn) {
 	var missing, seen index
 	x.each(func(i index) {
 		switch s := c.values.state(i); {
-		case s&resent != 0:
+		case s&resent != 0, s&replaced != 0 && !s.inLog(nil):
 		case s.inLog(nil):
 			if there++; there == 1 {
 				seen = i

@@ -33,6 +33,7 @@ const (
 	missed                             // counted as lost or unseen
 	untimely                           // counted as aborted-read
 	outOfOrder                         // counted in nonmonotonic-send
+	replaced                           // compaction may have taken it out of its topic
 )
 
 const anyRead = polled | inFirst | inSecond

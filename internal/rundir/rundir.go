@@ -121,7 +121,9 @@ type Topic struct {
 	Physical   string `json:"physical"`
 	Partitions int    `json:"partitions"`
 	Compacted  bool   `json:"compacted,omitempty"`
-	Role       string `json:"role"` // load, input, output
+	// Compacted: tombstones are kept for longer than the run can last, so that none may be missing that nothing replaces.
+	KeepsTombstones bool   `json:"keeps_tombstones,omitempty"`
+	Role            string `json:"role"` // load, input, output
 }
 
 // LoadInfo is what was to be sent.

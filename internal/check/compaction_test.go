@@ -1,0 +1,89 @@
+package check
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestCompactionIsNoLoss judges histories of a compacted topic by hand: what a later record of the key replaces may be gone, the newest
+// one may not.
+func TestCompactionIsNoLoss(t *testing.T) {
+	head := `{"kbench_history":1,"partitions":["table/0","plain/0"],"guarantee":"at-least-once","starts":{"table/0":0},"compacted":["table"]}`
+	send := func(topic, value string, offset int, more string) string {
+		return fmt.Sprintf(`{"op":"send","client":"p0","call":1,"return":2,"outcome":"ok","partition":"%s/0","value":"%s","offset":%d%s}`, topic, value, offset, more)
+	}
+	lost := func(topic, value string, more string) string { // acknowledged without an offset
+		return fmt.Sprintf(`{"op":"send","client":"p0","call":1,"return":2,"outcome":"ok","partition":"%s/0","value":"%s"%s}`, topic, value, more)
+	}
+	final := func(topic string, reached int, records string) string {
+		return fmt.Sprintf(`{"op":"final-read","partition":"%s/0","reached":%d,"records":[%s]}`, topic, reached, records)
+	}
+	const b1, c2 = `{"offset":1,"value":"b"}`, `{"offset":2,"value":"c"}`
+	polled := `{"op":"poll","client":"c0","call":3,"return":4,"outcome":"ok","partition":"table/0","records":[%s]}`
+	for _, c := range []struct {
+		name  string
+		lines []string
+		want  string // finding, "" for none
+		gone  int    // records of which the scope says that nobody can tell
+	}{
+		{"replaced, and gone", []string{send("table", "a", 0, `,"key":7`), send("table", "b", 1, `,"key":7`), final("table", 2, b1)}, "", 1},
+		{"replaced by an earlier acknowledgement", []string{send("table", "b", 1, `,"key":7`), send("table", "a", 0, `,"key":7`), final("table", 2, b1)}, "", 1},
+		{"replaced, and still there", []string{send("table", "a", 0, `,"key":7`), send("table", "b", 1, `,"key":7`), final("table", 2, `{"offset":0,"value":"a"},`+b1)}, "", 0},
+		{"the newest of its key", []string{send("table", "b", 1, `,"key":7`), send("table", "z", 2, `,"key":8`), final("table", 3, b1)}, lostWrite, 0},
+		{"the newest of its key, behind a replaced one", []string{send("table", "a", 0, `,"key":7`), send("table", "z", 2, `,"key":7`), send("table", "b", 1, `,"key":8`), final("table", 3, b1)}, lostWrite, 1},
+		{"the newest of its key, a tombstone that may have been cleaned", []string{send("table", "b", 1, `,"key":7`), send("table", "z", 2, `,"key":7,"tombstone":true`), final("table", 3, "")}, "", 2},
+		{"it may stand anywhere", []string{send("table", "a", 0, `,"key":7`), lost("table", "b", `,"key":7`), final("table", 2, "")}, "", 2},
+		{"the only one of its key, without an offset", []string{lost("table", "z", `,"key":7`), send("table", "b", 1, `,"key":8`), final("table", 2, b1)}, lostWrite, 0},
+		{"nobody knows its key", []string{send("table", "a", 0, ""), send("table", "b", 1, `,"key":7`), final("table", 2, b1)}, "", 1},
+		{"of another topic", []string{send("plain", "a", 0, `,"key":7`), send("plain", "b", 1, `,"key":7`), final("plain", 2, b1)}, lostWrite, 0},
+		{"skipped by a reader, since it was gone", []string{send("table", "a", 0, `,"key":7`), send("table", "b", 1, `,"key":8`), send("table", "c", 2, `,"key":8`),
+			fmt.Sprintf(polled, `{"offset":0,"value":"a"}`), fmt.Sprintf(polled, c2), final("table", 3, `{"offset":0,"value":"a"},`+c2)}, "", 1},
+		{"skipped by a reader, though it was there", []string{send("table", "a", 0, `,"key":7`), send("table", "b", 1, `,"key":8`), send("table", "c", 2, `,"key":8`),
+			fmt.Sprintf(polled, `{"offset":0,"value":"a"}`), fmt.Sprintf(polled, c2), final("table", 3, `{"offset":0,"value":"a"},`+b1+","+c2)}, pollSkip, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			j := judgeText(t, append([]string{head}, c.lines...)...)
+			var found []string
+			for _, f := range j.Findings {
+				found = append(found, f.Anomaly)
+			}
+			if got := strings.Join(found, " "); got != c.want {
+				t.Errorf("found %q, want %q", got, c.want)
+			}
+			if says := fmt.Sprintf("%d such records were read by nobody", c.gone); !strings.Contains(j.Scope, says) {
+				t.Errorf("the scope does not say %q: %s", says, j.Scope)
+			}
+		})
+	}
+}
+
+// TestGroupsAreJudgedEachByItself: one group leaves out what another handles, and handles twice what it handles once.
+func TestGroupsAreJudgedEachByItself(t *testing.T) {
+	process := func(group, value string, offset int) string {
+		return fmt.Sprintf(`{"op":"process","client":"c-%s","group":"%s","call":5,"return":6,"outcome":"ok","partition":"orders/0","offset":%d,"value":"%s"}`, group, group, offset, value)
+	}
+	j := judgeText(t,
+		`{"kbench_history":1,"partitions":["orders/0"],"guarantee":"exactly-once"}`,
+		`{"op":"send","client":"p0","call":1,"return":2,"outcome":"ok","partition":"orders/0","value":"a","offset":0}`,
+		`{"op":"send","client":"p0","call":2,"return":3,"outcome":"ok","partition":"orders/0","value":"b","offset":1}`,
+		process("g", "a", 0), process("g", "b", 1),
+		process("h", "b", 1), process("h", "b", 1),
+		process("i", "b", 1),
+		`{"op":"final-read","partition":"orders/0","reached":2,"records":[{"offset":0,"value":"a"},{"offset":1,"value":"b"}]}`)
+	counts, details := map[string]uint64{}, ""
+	for _, f := range j.Findings {
+		counts[f.Anomaly] = f.Count
+		for _, w := range f.Witnesses {
+			details += w.Detail + "\n"
+		}
+	}
+	if counts[unprocessed] != 2 || counts[reprocessed] != 1 || len(counts) != 2 {
+		t.Errorf("found %v, want unprocessed by h and by i, and reprocessed by h", counts)
+	}
+	for _, want := range []string{"never handled by h", "never handled by i"} {
+		if !strings.Contains(details, want) {
+			t.Errorf("no witness says %q:\n%s", want, details)
+		}
+	}
+}
