@@ -10,8 +10,9 @@ type keyed struct {
 }
 
 // replaces notes which records of compacted topics may be gone by right: those that a later record of their key replaces, tombstones
-// that are not kept for as long as the run lasted, and those of which nobody knows the key. Where it is not known which record came
-// later, each may be gone: a record is never taken for lost that compaction may have removed.
+// that are not kept for as long as the run lasted, and of a recorded run those of which nobody knows the key; in a hand-written history
+// a record without a key is the only one of its own. Where it is not known which record came later, each may be gone: a record is never
+// taken for lost that compaction may have removed.
 func (l *ledger) replaces(op *history.Op, i index) {
 	if p := l.part(op.Partition); p != nil {
 		if p.topic.compacted {
@@ -27,7 +28,7 @@ func (l *ledger) replaces(op *history.Op, i index) {
 }
 
 func (l *ledger) replacesIn(t *topic, op *history.Op, i index) {
-	if op.Key == 0 || op.Tombstone && !t.keeps {
+	if op.Key == 0 && l.run.recorded || op.Tombstone && !t.keeps {
 		l.values.mark(i, replaced)
 	}
 	if op.Key == 0 {
