@@ -100,7 +100,9 @@ client: {acks: all}
 consumer: {group: readers}
 `).complete(t)
 		o.want(t, check.Holds)
-		stones := count(t, o.dir, func(op *history.Op) bool { return op.Kind == history.Send && op.Tombstone && op.Size == 0 && op.Key > 0 })
+		stones := count(t, o.dir, func(op *history.Op) bool {
+			return op.Kind == history.Send && op.Tombstone && op.Size == 0 && op.Key > 0
+		})
 		if stones < 60 || stones > 140 {
 			t.Errorf("%d tombstones of 400 records, want about 100", stones)
 		}

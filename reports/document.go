@@ -248,7 +248,8 @@ type Throughput struct {
 	AckedPerS    *float64 `json:"acked_per_s"`
 	AckedMiBPerS *float64 `json:"acked_mib_per_s"`
 	ReadPerS     *float64 `json:"read_per_s"`
-	LimitedBy    *string  `json:"limited_by"` // rate, broker, client
+	Compression  *float64 `json:"compression_ratio"` // keys and values to bytes on the wire
+	LimitedBy    *string  `json:"limited_by"`        // rate, broker, client
 	Evidence     []string `json:"limited_by_evidence"`
 }
 

@@ -92,7 +92,7 @@ func QuantilesOf(h *stats.Histogram) Quantiles {
 func throughput(t stats.Throughput) Throughput {
 	return Throughput{
 		OfferedPerS: rounded(t.OfferedPerS), AckedPerS: rounded(t.AckedPerS), AckedMiBPerS: rounded(t.AckedMiBPerS),
-		ReadPerS: rounded(t.ReadPerS), LimitedBy: known(string(t.LimitedBy)), Evidence: orEmpty(t.Evidence),
+		Compression: rounded(t.Compression), ReadPerS: rounded(t.ReadPerS), LimitedBy: known(string(t.LimitedBy)), Evidence: orEmpty(t.Evidence),
 	}
 }
 

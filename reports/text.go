@@ -405,6 +405,9 @@ func (s Summary) throughput(p *page) {
 	if t.AckedMiBPerS != nil {
 		text += fmt.Sprintf(" (%s MiB/s)", rate(t.AckedMiBPerS))
 	}
+	if t.Compression != nil {
+		text += fmt.Sprintf(", compressed %.2f to 1", *t.Compression)
+	}
 	if t.ReadPerS != nil {
 		text += fmt.Sprintf(", read %s/s", rate(t.ReadPerS))
 	}

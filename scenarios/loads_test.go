@@ -28,6 +28,10 @@ consumer:
 faults: [{at: 500ms, kill: consumer(2), for: 100ms}]`,
 	`load: {rate: 1/s, duration: 1s}
 consumer: [{group: alone}]`,
+	`load: {backlog: 1_000_000}
+consumer: {group: readers}`,
+	`load: {backlog: 1000, rate: 'ramp(1/s, 5/s)', duration: 10s, warmup: 1s}
+processor: {from: orders, to: bills}`,
 }
 
 func TestEveryLoadComesBackAsItWasWritten(t *testing.T) {

@@ -81,7 +81,7 @@ type Waiter interface{ BufferWaits() uint64 }
 type Copier interface{ CopiesPayload() bool }
 
 // Counters is an optional ability: named, monotonically growing figures that explain a run, such as "retries",
-// "buffer_waits", "buffer_wait_us", "fenced", "error.NOT_ENOUGH_REPLICAS". "dropped" counts what the library told and the
+// "buffer_waits", "buffer_wait_us", "batch_bytes" (before compression), "wire_bytes" (of the batches as they were sent), "fenced", "error.NOT_ENOUGH_REPLICAS". "dropped" counts what the library told and the
 // driver could not pass on: it makes a run inconclusive. Safe to call at any time.
 type Counters interface{ Counters() map[string]uint64 }
 

@@ -22,6 +22,7 @@ type Throughput struct {
 	SentPerS     *float64 // the same records, to the last call: less than offered where the sender fell behind
 	AckedPerS    *float64 // from the start of the measured part to the last acknowledgement, however late
 	AckedMiBPerS *float64 // likewise, the records' values alone
+	Compression  *float64 // uncompressed to compressed, over the whole run, as the client tells
 	ReadPerS     *float64 // first deliveries, from the start of the measured part to the last of them
 
 	LimitedBy LimitedBy
@@ -40,10 +41,21 @@ func (c *computation) throughput(m rundir.Meta) Throughput {
 	}
 	t.AckedPerS = c.ackedPerS()
 	t.AckedMiBPerS = c.mibPerS(m, t.AckedPerS)
+	t.Compression = compression(m)
 	if c.f.Polled {
 		t.ReadPerS = perSecond(c.read, from, max(c.lastDelivery, c.lastSent))
 	}
 	return t
+}
+
+// compression is what the client made of its batches: keys and values to bytes on the wire; nil where it does not compress or does not tell.
+func compression(m rundir.Meta) *float64 {
+	batch, wire := m.Counters["client.batch_bytes"], m.Counters["client.wire_bytes"]
+	if codec := m.Client.Asked["compression.type"]; codec == "" || codec == "none" || batch == 0 || wire == 0 {
+		return nil
+	}
+	ratio := float64(batch) / float64(wire)
+	return &ratio
 }
 
 // mibPerS counts the bytes that were recorded; early runs have records of one size.

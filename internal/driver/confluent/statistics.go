@@ -11,11 +11,12 @@ import (
 
 // statistics are the parts of librdkafka's that are looked at.
 type statistics struct {
-	Ts       int64  `json:"ts"`       // µs of its monotonic clock
-	Age      int64  `json:"age"`      // µs since the client was made
-	TxMsgs   uint64 `json:"txmsgs"`   // records put into requests, each attempt
-	MsgCount int64  `json:"msg_cnt"`  // records in the producer, until their report is read
-	MsgSize  int64  `json:"msg_size"` // bytes of them
+	Ts       int64  `json:"ts"`          // µs of its monotonic clock
+	Age      int64  `json:"age"`         // µs since the client was made
+	TxMsgs   uint64 `json:"txmsgs"`      // records put into requests, each attempt
+	TxBytes  uint64 `json:"txmsg_bytes"` // their keys and values
+	MsgCount int64  `json:"msg_cnt"`     // records in the producer, until their report is read
+	MsgSize  int64  `json:"msg_size"`    // bytes of them
 	Brokers  map[string]struct {
 		Node        int32               `json:"nodeid"`
 		TxRetries   uint64              `json:"txretries"`    // requests other than Produce sent again
@@ -75,6 +76,14 @@ func (p *producer) study(document string) {
 	for _, b := range s.Brokers {
 		requests += b.TxRetries
 		timeouts += b.ReqTimeouts
+	}
+	var wire float64
+	for _, t := range s.Topics {
+		wire += t.BatchBytes.Sum
+	}
+	if wire > 0 {
+		p.count.Raise("batch_bytes", s.TxBytes)
+		p.count.Add("wire_bytes", uint64(wire))
 	}
 	p.count.Raise("request_retries", requests)
 	p.count.Raise("request_timeouts", timeouts)

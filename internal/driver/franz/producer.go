@@ -77,6 +77,7 @@ func (d driver) NewProducer(bootstrap []string, asked map[string]string, sink cl
 		closing: make(chan struct{}),
 	}
 	p.watch = newWatch(p.acks0, int(settings.Number(full, "max.in.flight.requests.per.connection")))
+	p.watch.count = &p.count
 	p.promise = p.done
 	p.buffer.size = settings.Number(full, "buffer.memory")
 	p.buffer.maxBlock = millis(full, "max.block.ms")

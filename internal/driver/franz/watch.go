@@ -20,7 +20,8 @@ import (
 // request to the same broker took is its time in the queue, and on the way back to kbench.
 type watch struct {
 	acks0   bool
-	allowed int // requests in flight at a broker
+	allowed int           // requests in flight at a broker
+	count   *count.Counts // nil: nobody counts
 
 	mu           sync.Mutex
 	began        time.Time
@@ -105,6 +106,10 @@ func (w *watch) OnProduceBatchWritten(meta kgo.BrokerMetadata, topic string, par
 	w.leaders[client.Partition{Topic: topic, Partition: partition}] = c
 	w.batchRecords.Add(int64(m.NumRecords))
 	w.batchBytes.Add(int64(m.CompressedBytes))
+	if w.count != nil {
+		w.count.Add("batch_bytes", uint64(m.UncompressedBytes))
+		w.count.Add("wire_bytes", uint64(m.CompressedBytes))
+	}
 }
 
 // acknowledged is told of one record of sampled, and how long after it was sent.
