@@ -54,7 +54,7 @@ func TestPromises(t *testing.T) {
 		{"unclean election with one in-sync replica", produces, []string{"cluster.config.min.insync.replicas=1", "cluster.config.unclean.leader.election.enable=true"}, losing, "cluster.config.unclean.leader.election.enable"},
 		{"unclean election with two in-sync replicas", produces, []string{"cluster.config.unclean.leader.election.enable=true"}, nil, ""},
 		{"compaction, which keeps the newest of each key", produces, []string{"topics=[{name: orders, config: {cleanup.policy: 'compact,delete'}}]"}, nil, ""},
-		{"compaction of a processor's topic", processes, []string{"topics=[{name: orders}, {name: bills, config: {cleanup.policy: compact}}]"}, losing, "topics[1].config.cleanup.policy"},
+		{"compaction of a processor's topic", processes, []string{"topics=[{name: orders}, {name: bills, config: {cleanup.policy: compact}}]"}, all(AtLeastOnce, ExactlyOnce, ExactlyOnceTransactions), "topics[1].config.cleanup.policy"},
 		{"retention shorter than the run", produces, []string{"topics=[{name: orders, config: {retention.ms: 10s}}]"}, losing, "topics[0].config.retention.ms"},
 		{"retention without end", produces, []string{"topics=[{name: orders, config: {retention.ms: -1}}]"}, nil, ""},
 		{"retries without idempotence", produces, []string{"client.enable.idempotence=false"}, repeating, "client.enable.idempotence"},
