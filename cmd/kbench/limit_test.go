@@ -23,7 +23,7 @@ producers: {count: 1}
 func TestWhoLimitedALoadOnRealBrokers(t *testing.T) {
 	clustertest.Require(t)
 	runs := []struct{ name, rest, want, says string }{
-		{"as-fast-as-it-goes", "load: {rate: max, warmup: 500ms, duration: 2s, drain: 8s, record: {size: 1KiB}}\nclient: {acks: all, buffer.memory: 1MiB}\n",
+		{"as-fast-as-it-goes", "load: {rate: max, warmup: 1s, duration: 4s, drain: 3s, record: {size: 1KiB}}\nclient: {acks: all}\n",
 			"broker", "the client waited for answers"},
 		{"a-buffer-for-little", "load: {rate: max, warmup: 500ms, duration: 2s, drain: 8s, record: {size: 1KiB}}\nclient: {acks: all, buffer.memory: 4KiB}\n",
 			"client", "its buffer holds no more"},
