@@ -16,7 +16,7 @@ func TestGrowthIsWhatWaitsMoreAtTheEnd(t *testing.T) {
 		"at once":                {func(n int) float64 { return float64(10 * n) }, 0},
 		"all 300 ms late":        {func(n int) float64 { return float64(10*n) + 300 }, 0},
 		"later and later, by 5%": {func(n int) float64 { return float64(10*n) * 1.05 }, 0.05},
-		"not any more":           {func(n int) float64 { return float64(10*n) + 3000*float64(n/150) }, 0.25},
+		"not any more":           {func(n int) float64 { return float64(10*n) + 3000*float64(n/150) }, 0.75},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var o ops
