@@ -131,7 +131,9 @@ func (p *producer) Send(r *client.Record, slot client.Slot) error {
 	m.Key, m.Value, m.Headers, m.Opaque = r.Key, r.Value, nil, nil
 	if p.of == nil || !r.Known {
 		carried := p.slots.At(slot)
-		*carried = slot
+		if *carried != slot { // written once, before the library has ever seen it
+			*carried = slot
+		}
 		m.Opaque = carried
 	}
 	if len(r.Headers) > 0 {
