@@ -196,21 +196,3 @@ func (g Group) drained() string {
 	}
 	return text
 }
-
-// drainTime is the longest that a group took to catch up; nil where one of them did not.
-func (d Document) drainTime(of func(*Drain) *int64) *float64 {
-	var most *float64
-	for _, g := range d.Groups {
-		if g.Drain == nil {
-			return nil
-		}
-		v := float(of(g.Drain))
-		if v == nil {
-			return nil
-		}
-		if most == nil || *v > *most {
-			most = v
-		}
-	}
-	return most
-}

@@ -17,7 +17,8 @@ func TestASlotKeepsItsPlace(t *testing.T) {
 			t.Errorf("slot %d has %d, want %d", slot, got, i+1)
 		}
 	}
-	if high := client.Slot(most); table.At(high) == table.At(high) {
+	high := client.Slot(most)
+	if first, second := table.At(high), table.At(high); first == second {
 		t.Error("a slot that is not kept has a place of its own")
 	}
 }
