@@ -29,7 +29,7 @@ func TestBrokersLogsTellWhereLostRecordsWere(t *testing.T) {
 	}
 	results := runJSON(t, args, reports.ExitAsExpected)
 	for _, r := range rows[:1] { // its leader is killed, and comes back
-		runs, _ := filepath.Glob(filepath.Join(out, r.scenario+"*"))
+		runs, _ := filepath.Glob(filepath.Join(out, "*-"+r.scenario))
 		if len(runs) != 1 || len(startedAgain(t, runs[0])) != 1 {
 			t.Errorf("%s in %q: the broker that was killed is not looked at under its new process id", r.scenario, runs)
 		}

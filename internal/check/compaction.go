@@ -6,7 +6,7 @@ import "github.com/kbench/kbench/internal/history"
 type keyed struct {
 	newest index
 	offset int64 // of it, -1: unknown
-	loose  bool  // some record of the key may stand anywhere
+	loose  bool  // some record of the key may stand anywhere, so that any but the only one may be gone
 }
 
 // replaces notes which records of compacted topics may be gone by right: those that a later record of their key replaces, tombstones
@@ -42,14 +42,12 @@ func (l *ledger) replacesIn(t *topic, op *history.Op, i index) {
 	switch {
 	case !known:
 		k = keyed{i, offset, offset < 0}
-	case k.newest == i:
-		k.offset, k.loose = max(k.offset, offset), true
+	case k.newest == i: // sent again
+		k.loose = true
 	case offset < 0 || k.loose:
+		k.loose = true
 		l.values.mark(i, replaced)
 		l.values.mark(k.newest, replaced)
-		if k.loose = true; offset > k.offset {
-			k.newest, k.offset = i, offset
-		}
 	case offset > k.offset:
 		l.values.mark(k.newest, replaced)
 		k.newest, k.offset = i, offset

@@ -16,6 +16,9 @@ func TestCompactionIsNoLoss(t *testing.T) {
 	lost := func(topic, value string, more string) string { // acknowledged without an offset
 		return fmt.Sprintf(`{"op":"send","client":"p0","call":1,"return":2,"outcome":"ok","partition":"%s/0","value":"%s"%s}`, topic, value, more)
 	}
+	open := func(value, more string) string { // without an answer; without a partition it may have gone to any
+		return fmt.Sprintf(`{"op":"send","client":"p0","call":1,"return":2,"outcome":"indeterminate","value":"%s","key":7%s}`, value, more)
+	}
 	final := func(topic string, reached int, records string) string {
 		return fmt.Sprintf(`{"op":"final-read","partition":"%s/0","reached":%d,"records":[%s]}`, topic, reached, records)
 	}
@@ -34,6 +37,13 @@ func TestCompactionIsNoLoss(t *testing.T) {
 		{"the newest of its key, behind a replaced one", []string{send("table", "a", 0, `,"key":7`), send("table", "z", 2, `,"key":7`), send("table", "b", 1, `,"key":8`), final("table", 3, b1)}, lostWrite, 1},
 		{"the newest of its key, a tombstone that may have been cleaned", []string{send("table", "b", 1, `,"key":7`), send("table", "z", 2, `,"key":7,"tombstone":true`), final("table", 3, "")}, "", 2},
 		{"it may stand anywhere", []string{send("table", "a", 0, `,"key":7`), lost("table", "b", `,"key":7`), final("table", 2, "")}, "", 2},
+		{"one without an answer may have gone to any topic", []string{send("table", "a", 0, `,"key":7`), open("y", ""), final("table", 1, "")}, "", 1},
+		{"one without an answer may stand behind the next", []string{open("y", `,"partition":"table/0"`), send("table", "a", 3, `,"key":7`), final("table", 4, "")}, "", 1},
+		{"of three one may stand anywhere", []string{lost("table", "b", `,"key":7`), send("table", "a", 3, `,"key":7`), send("table", "c", 4, `,"key":7`), final("table", 5, "")}, "", 3},
+		{"the last of its key, sent again", []string{send("table", "a", 0, `,"key":7`), send("table", "a", 5, `,"key":7,"attempt":2`), final("table", 6, "")}, lostWrite + " " + duplicate, 0},
+		{"behind one that was sent again", []string{send("table", "a", 0, `,"key":7`), send("table", "a", 5, `,"key":7,"attempt":2`), send("table", "c", 3, `,"key":7`), final("table", 6, "")}, duplicate, 2},
+		{"the newest of its key, acknowledged before the first in the log", []string{send("table", "b", 1, `,"key":7`), send("table", "a", 0, `,"key":7`), final("table", 2, "")}, lostWrite, 1},
+		{"the newest of its key, behind two", []string{send("table", "a", 0, `,"key":7`), send("table", "b", 1, `,"key":7`), send("table", "z", 2, `,"key":7`), final("table", 3, b1)}, lostWrite, 1},
 		{"the only one of its key, without an offset", []string{lost("table", "z", `,"key":7`), send("table", "b", 1, `,"key":8`), final("table", 2, b1)}, lostWrite, 0},
 		{"written by hand without a key", []string{send("table", "a", 0, ""), send("table", "b", 1, `,"key":7`), final("table", 2, b1)}, lostWrite, 0},
 		{"of another topic", []string{send("plain", "a", 0, `,"key":7`), send("plain", "b", 1, `,"key":7`), final("plain", 2, b1)}, lostWrite, 0},
@@ -53,6 +63,39 @@ func TestCompactionIsNoLoss(t *testing.T) {
 			}
 			if says := fmt.Sprintf("%d such records were read by nobody", c.gone); !strings.Contains(j.Scope, says) {
 				t.Errorf("the scope does not say %q: %s", says, j.Scope)
+			}
+		})
+	}
+}
+
+// TestCompactionOfARecordedRun: a producer tells the key of what it sends, and where none is told, as by a processor, nobody
+// knows what compaction may have removed.
+func TestCompactionOfARecordedRun(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		compacted bool
+		key       func(seq int64) int64
+		tombstone bool
+		keeps     bool
+		want      Verdict
+	}{
+		{"another key each", true, func(seq int64) int64 { return seq + 1 }, false, false, Violated},
+		{"one key", true, func(int64) int64 { return 1 }, false, false, Holds},
+		{"no key is told", true, func(int64) int64 { return 0 }, false, false, Holds},
+		{"a tombstone that may have been cleaned", true, func(seq int64) int64 { return seq + 1 }, true, false, Holds},
+		{"a tombstone that is kept for longer than the run", true, func(seq int64) int64 { return seq + 1 }, true, true, Violated},
+		{"nothing is compacted", false, func(int64) int64 { return 1 }, true, false, Violated},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := goodRun()
+			r.meta.Topics[0].Compacted, r.meta.Topics[0].KeepsTombstones = c.compacted, c.keeps
+			ops := *r.of("p0")
+			for i := range ops {
+				ops[i].Key, ops[i].Tombstone = c.key(ops[i].Value.Seq), c.tombstone && ops[i].Value.Seq == 7
+			}
+			r.lose(7)
+			if j := r.judge(t); j.Verdict != c.want {
+				t.Errorf("%v, want %v: %+v %q", j.Verdict, c.want, j.Findings, j.Reasons)
 			}
 		})
 	}
