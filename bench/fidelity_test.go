@@ -58,27 +58,30 @@ func TestPublishedLatencyIsTheArithmeticOfAKnownPause(t *testing.T) {
 
 // TestBrokenTimingsDisagreeWithArithmetic breaks kbench in the ways in which others are broken, and one more: each must show.
 func TestBrokenTimingsDisagreeWithArithmetic(t *testing.T) {
-	small := []string{"client.acks=all", "client.buffer.memory=128KiB"}
-	for name, broken := range map[string]func(t *testing.T, r *trial) (dir string){
-		"a pacer that stops its clock while the sender is held up": func(t *testing.T, r *trial) string {
+	const holdsUp, takesAll = "client.buffer.memory=128KiB", "client.buffer.memory=64MiB"
+	for name, c := range map[string]struct {
+		buffer string
+		broken func(t *testing.T, r *trial) (dir string)
+	}{
+		"a pacer that stops its clock while the sender is held up": {holdsUp, func(t *testing.T, r *trial) string {
 			r.ReplacePacer(func(p bench.Pacer, start int64, now func() int64) bench.Pacer {
 				return &stoppedClock{p: p, start: start, now: now}
 			})
 			run(t, r)
 			return r.Dir
-		},
-		"a recorder that counts from the call: coordinated omission": func(t *testing.T, r *trial) string {
+		}},
+		"a recorder that counts from the call: coordinated omission": {holdsUp, func(t *testing.T, r *trial) string {
 			run(t, r)
 			return omitting(t, r.Dir)
-		},
-		"acknowledgements that are told when the client has the record": func(t *testing.T, r *trial) string {
+		}},
+		"acknowledgements that are told when the client has the record": {takesAll, func(t *testing.T, r *trial) string {
 			r.Drivers = map[string]client.Driver{"confluent": hasty{r.Drivers["confluent"]}}
 			run(t, r)
 			return r.Dir
-		},
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			result := compared(t, broken(t, stalled(t, small...)))
+			result := compared(t, c.broken(t, stalled(t, "client.acks=all", c.buffer)))
 			wrong := func(row timing.Row) bool { return row.Figure == "ack response" && row.Quantile == "p95" && !row.Agrees }
 			if result.Agrees() || !slices.ContainsFunc(result.Rows, wrong) {
 				t.Errorf("nobody notices: %+v", result)
