@@ -49,10 +49,10 @@ func javaProducer(b *testing.B, on target, size, records int, asked map[string]s
 	args := []string{
 		"--topic", on.topic, "--record-size", strconv.Itoa(size), "--throughput", "-1",
 		"--num-records", strconv.Itoa(records + records/4), "--warmup-records", strconv.Itoa(records / 4),
-		"--command-property", "bootstrap.servers=" + on.bootstrap[0],
+		"--command-property", "bootstrap.servers=" + on.bootstrap[0], // all in one row: a second option replaces the first
 	}
 	for name, value := range asked {
-		args = append(args, "--command-property", name+"="+value)
+		args = append(args, name+"="+value)
 	}
 	out := javaTool(b, "ProducerPerformance", args...)
 	found := producerSummary.FindAllStringSubmatch(out, -1)
