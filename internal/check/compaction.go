@@ -57,7 +57,7 @@ func (l *ledger) replacesIn(t *topic, op *history.Op, i index) {
 	t.keys[op.Key] = k
 }
 
-// mayBeGone tells whether a record may be missing in its topic, by right: one that is still in the log has been there all the time.
+// mayBeGone tells whether a record may be missing in its partition, by right: one that is still in the log has been there all the time.
 func (l *ledger) mayBeGone(s state, p *partition) bool {
-	return s&replaced != 0 && !(s.inLog(p) && (p == nil && l.allComplete() || p != nil && l.complete(p)))
+	return s&replaced != 0 && !(p != nil && s.inLog(p) && l.complete(p))
 }

@@ -24,6 +24,9 @@ func TestCompactionIsNoLoss(t *testing.T) {
 	}
 	const b1, c2 = `{"offset":1,"value":"b"}`, `{"offset":2,"value":"c"}`
 	polled := `{"op":"poll","client":"c0","call":3,"return":4,"outcome":"ok","partition":"table/0","records":[%s]}`
+	handled := func(value string, offset int) string {
+		return fmt.Sprintf(`{"op":"process","client":"c0","group":"g","call":5,"return":6,"outcome":"ok","partition":"table/0","offset":%d,"value":"%s"}`, offset, value)
+	}
 	for _, c := range []struct {
 		name  string
 		lines []string
@@ -45,6 +48,8 @@ func TestCompactionIsNoLoss(t *testing.T) {
 		{"the newest of its key, acknowledged before the first in the log", []string{send("table", "b", 1, `,"key":7`), send("table", "a", 0, `,"key":7`), final("table", 2, "")}, lostWrite, 1},
 		{"the newest of its key, behind two", []string{send("table", "a", 0, `,"key":7`), send("table", "b", 1, `,"key":7`), send("table", "z", 2, `,"key":7`), final("table", 3, b1)}, lostWrite, 1},
 		{"the only one of its key, without an offset", []string{lost("table", "z", `,"key":7`), send("table", "b", 1, `,"key":8`), final("table", 2, b1)}, lostWrite, 0},
+		{"never handled, since it was gone", []string{send("table", "a", 0, `,"key":7`), send("table", "b", 1, `,"key":7`), fmt.Sprintf(polled, b1), handled("b", 1)}, "", 1},
+		{"never handled, the newest of its key", []string{send("table", "a", 0, `,"key":8`), send("table", "b", 1, `,"key":7`), fmt.Sprintf(polled, `{"offset":0,"value":"a"},`+b1), handled("b", 1)}, unprocessed, 0},
 		{"written by hand without a key", []string{send("table", "a", 0, ""), send("table", "b", 1, `,"key":7`), final("table", 2, b1)}, lostWrite, 0},
 		{"of another topic", []string{send("plain", "a", 0, `,"key":7`), send("plain", "b", 1, `,"key":7`), final("plain", 2, b1)}, lostWrite, 0},
 		{"skipped by a reader, since it was gone", []string{send("table", "a", 0, `,"key":7`), send("table", "b", 1, `,"key":8`), send("table", "c", 2, `,"key":8`),
