@@ -43,6 +43,7 @@ func TestCompactionIsNoLoss(t *testing.T) {
 		{"one without an answer may have gone to any topic", []string{send("table", "a", 0, `,"key":7`), open("y", ""), final("table", 1, "")}, "", 1},
 		{"one without an answer may stand behind the next", []string{open("y", `,"partition":"table/0"`), send("table", "a", 3, `,"key":7`), final("table", 4, "")}, "", 1},
 		{"of three one may stand anywhere", []string{lost("table", "b", `,"key":7`), send("table", "a", 3, `,"key":7`), send("table", "c", 4, `,"key":7`), final("table", 5, "")}, "", 3},
+		{"one in the middle may stand anywhere", []string{send("table", "a", 0, `,"key":7`), lost("table", "b", `,"key":7`), send("table", "c", 4, `,"key":7`), final("table", 5, "")}, "", 3},
 		{"the last of its key, sent again", []string{send("table", "a", 0, `,"key":7`), send("table", "a", 5, `,"key":7,"attempt":2`), final("table", 6, "")}, lostWrite + " " + duplicate, 0},
 		{"behind one that was sent again", []string{send("table", "a", 0, `,"key":7`), send("table", "a", 5, `,"key":7,"attempt":2`), send("table", "c", 3, `,"key":7`), final("table", 6, "")}, duplicate, 2},
 		{"the newest of its key, acknowledged before the first in the log", []string{send("table", "b", 1, `,"key":7`), send("table", "a", 0, `,"key":7`), final("table", 2, "")}, lostWrite, 1},
