@@ -20,6 +20,7 @@ type Injection struct {
 	run *runner
 
 	rec     rundir.Fault
+	begun   bool // the first blow has fallen
 	victims []victim
 	leads   []client.Partition // aimed at by their leader, which therefore has to move
 	moved   bool               // one of them did
@@ -176,11 +177,13 @@ func (in *Injection) struck() {
 	in.run.tell()
 }
 
-// begins puts the beginning of a fault where the first blow falls.
+// begins puts the beginning of a fault where its first blow falls.
 func (in *Injection) begins() {
 	in.run.mu.Lock()
 	defer in.run.mu.Unlock()
-	in.rec.At = in.Now()
+	if !in.begun {
+		in.begun, in.rec.At = true, in.Now()
+	}
 }
 
 // before adds to what has to be healed; journalled writes it down. Both come before the change.

@@ -215,9 +215,18 @@ func TestRestarts(t *testing.T) {
 	} {
 		t.Run(c.fault.Action, func(t *testing.T) {
 			f := newFake()
-			got, err := play(t, f, f.env(), 500*ms, c.fault)
+			env, startedAgain := f.env(), int64(0)
+			env.GoesOn = func(int32) {
+				if startedAgain == 0 {
+					startedAgain = env.Now()
+				}
+			}
+			got, err := play(t, f, env, 500*ms, c.fault)
 			if err != nil || !got[0].Bit || got[0].Healed == nil {
 				t.Fatalf("%+v, %v", got, err)
+			}
+			if got[0].At > startedAgain || *got[0].Healed < startedAgain {
+				t.Errorf("from %d to %d, but the first broker was started again at %d", got[0].At, *got[0].Healed, startedAgain)
 			}
 			if f.done() != c.want {
 				t.Errorf("done: %s", f.done())
