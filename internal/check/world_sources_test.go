@@ -102,7 +102,7 @@ func (s *source) resend() {
 
 func (s *source) attempt(r retry) {
 	o := op(log.Send)
-	o.Client, o.Value, o.Attempt, o.Partition = s.client, r.value, r.attempt, r.target
+	o.Client, o.Value, o.Attempt, o.Partition, o.Key = s.client, r.value, r.attempt, r.target, ownKey(r.value)
 	fate, takes := s.rng.IntN(100), 5*ms
 	if s.chance(10) {
 		takes = 40 * ms
@@ -230,10 +230,14 @@ func (s *source) open() {
 	s.deal, s.began, s.doomed = &deal{parts: map[int32]bool{}}, s.now, false
 }
 
+// ownKey is a key that no other value has, so that compaction removes nothing.
+func ownKey(v log.Value) int64 { return 1 + int64(v.Producer)<<40 + int64(v.Session)<<24 + v.Seq }
+
 // within a transaction, a record; from is the input that it answers.
 func (s *source) within(p, from int32, offset int64) {
 	o := op(log.Send)
 	o.Client, o.Value, o.Attempt, o.Partition, o.Txn, o.FromPartition, o.FromOffset = s.client, s.value(), 1, p, s.txn, from, offset
+	o.Key = ownKey(o.Value)
 	if from == log.Unknown {
 		o.FromOffset = log.Unknown
 	}
