@@ -14,7 +14,7 @@ import (
 
 // GCPercent is what a process that judges a long run should give debug.SetGCPercent: the judge's tables grow with the run
 // and hold few pointers, so that they are quickly looked through, and Go's 100 would let as much garbage stand beside them.
-const GCPercent = 40
+const GCPercent = 20
 
 // Dir judges a run by its directory. An error means that there is no run to judge; a run that cannot be judged is
 // inconclusive, and the reasons say why.
