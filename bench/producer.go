@@ -381,7 +381,7 @@ func (p *producer) sendRecord(f *flight, key []byte) bool {
 		key = p.made.keyAt(slot, f.key)
 	}
 	p.out = client.Record{Topic: p.spec.Topics[f.topic], Partition: client.AnyPartition, Key: key}
-	p.slots.buffers[slot] = p.made.put(f, p.slots.buffers[slot], payload.Head{
+	p.made.put(f, &p.slots.buffers[slot], payload.Head{
 		Attempt: uint8(f.attempt), Producer: uint16(p.number), Session: uint16(f.session),
 		Run: p.session.spec.Header.Run, Seq: uint64(f.seq), Intended: f.intended, Txn: uint32(f.txn),
 	}, &p.out)

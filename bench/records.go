@@ -64,8 +64,8 @@ func (r *records) keyAt(slot client.Slot, number int64) []byte {
 }
 
 // put makes the rest of the record that a flight is about: its value with the head, or a header that has it. held is the buffer of
-// its place in flight, the result the one that it has from now on.
-func (r *records) put(f *flight, held []byte, h payload.Head, out *client.Record) []byte {
+// its place in flight.
+func (r *records) put(f *flight, held *buffer, h payload.Head, out *client.Record) {
 	f.tombstone = r.stones > 0 && r.stone(f.session, f.seq)
 	size := payload.Size
 	if !f.tombstone {
@@ -74,15 +74,13 @@ func (r *records) put(f *flight, held []byte, h payload.Head, out *client.Record
 	}
 	value := r.values.of(held, size)
 	if f.tombstone {
-		out.Headers, h.Cover = r.headers.of(f.seq, value)
-		payload.Put(value, h)
+		out.Headers, h.Cover = r.headers.of(f.seq, value.bytes)
 		out.Value = nil
-		return value
+	} else {
+		out.Headers, h.Cover = r.headers.of(f.seq, nil)
+		out.Value = value.bytes
 	}
-	out.Headers, h.Cover = r.headers.of(f.seq, nil)
-	payload.Put(value, h)
-	out.Value = value
-	return value
+	payload.PutSummed(value.bytes, h, value.sum)
 }
 
 func (r *records) stone(session int32, seq int64) bool {

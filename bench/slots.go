@@ -31,7 +31,7 @@ type apart [64]byte
 // slots hands out places for records in flight without a lock: one goroutine takes, one other gives back.
 type slots struct {
 	flights []flight
-	buffers [][]byte      // by place: the buffer that its records are sent from; the taker's
+	buffers []buffer      // by place: the one that its records are sent from; the taker's
 	free    []client.Slot // ring; its length is a power of two of at least len(flights)
 	mask    uint64
 	index   []atomic.Uint32 // by sequence: a place and 1, or 0; nil where nobody asks
@@ -51,7 +51,7 @@ func newSlots(n int) *slots {
 	for size < n {
 		size *= 2
 	}
-	s := &slots{flights: make([]flight, n), buffers: make([][]byte, n), free: make([]client.Slot, size), mask: uint64(size - 1), put: uint64(n)}
+	s := &slots{flights: make([]flight, n), buffers: make([]buffer, n), free: make([]client.Slot, size), mask: uint64(size - 1), put: uint64(n)}
 	for i := range n {
 		s.free[i] = client.Slot(i)
 		s.flights[i].seq = noSeq

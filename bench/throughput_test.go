@@ -53,14 +53,14 @@ func BenchmarkProduce(b *testing.B) {
 	b.Run("mock/confluent", func(b *testing.B) {
 		on := mockCluster(b)
 		eachLoad(b, func(b *testing.B, size int, asked map[string]string) {
-			pairs(b, on, size, asked, recordedBy(confluent.New(nil)), []peer{{"raw", rawConfluent}})
+			pairs(b, on, size, asked, recordedBy(confluent.New(nil)), []peer{{"raw", rawConfluent}, {"raw-matching", matchingConfluent}})
 		})
 	})
 	cluster := sync.OnceValue(func() []string { return steadyCluster(b) })
 	b.Run("cluster/confluent", func(b *testing.B) {
 		on := benchmarkTopic(b, cluster())
 		eachLoad(b, func(b *testing.B, size int, asked map[string]string) {
-			pairs(b, on, size, asked, recordedBy(confluent.New(nil)), []peer{{"raw", rawConfluent}, {"java", javaProducer}})
+			pairs(b, on, size, asked, recordedBy(confluent.New(nil)), []peer{{"raw", rawConfluent}, {"raw-matching", matchingConfluent}, {"java", javaProducer}})
 		})
 	})
 	b.Run("cluster/franz", func(b *testing.B) {
@@ -104,7 +104,7 @@ func eachLoad(b *testing.B, run func(*testing.B, int, map[string]string)) {
 
 // pairs runs kbench's way between those of its peers, and reports the ratios' medians.
 func pairs(b *testing.B, on target, size int, asked map[string]string, own peer, others []peer) {
-	records := 100_000_000 / max(size, 250) // some seconds' worth
+	records := 1_000_000_000 / max(size, 250) // some seconds' worth
 	others = slices.DeleteFunc(slices.Clone(others), func(p peer) bool { return p.name == "java" && !javaTools(b) })
 	others[0].run(b, on, size, records/4, asked) // warms the brokers up
 	ratios, rates := make([][]float64, len(others)), []float64{}
@@ -219,8 +219,30 @@ func recordedBy(driver client.Driver) peer {
 	}}
 }
 
-// rawConfluent is the bare loop around confluent-kafka-go, from the first Produce to the last report.
+// rawConfluent is the bare loop around confluent-kafka-go, from the first Produce to the last report. It counts reports, and could
+// not tell which record one is about.
 func rawConfluent(b *testing.B, on target, size, records int, asked map[string]string) float64 {
+	b.Helper()
+	return bareConfluent(b, on, size, records, asked, func(int) any { return nil }, func(*kafka.Message) bool { return true })
+}
+
+// matchingConfluent is the bare loop that tells which record a report is about in the library's own way, by what it carries for it.
+func matchingConfluent(b *testing.B, on target, size, records int, asked map[string]string) float64 {
+	b.Helper()
+	open := make([]int, records)
+	for i := range open {
+		open[i] = i + 1
+	}
+	return bareConfluent(b, on, size, records, asked, func(n int) any { return &open[n] }, func(m *kafka.Message) bool {
+		n := m.Opaque.(*int)
+		once := *n > 0
+		*n = 0
+		return once
+	})
+}
+
+// bareConfluent sends records with what the library is to carry for each, and takes their reports.
+func bareConfluent(b *testing.B, on target, size, records int, asked map[string]string, carried func(n int) any, take func(*kafka.Message) bool) float64 {
 	b.Helper()
 	conf := librdkafkas(b, settings.Producer, on, asked)
 	conf["go.delivery.report.fields"] = "none"
@@ -229,27 +251,24 @@ func rawConfluent(b *testing.B, on target, size, records int, asked map[string]s
 		b.Fatal(err)
 	}
 	defer p.Close()
-	reported := make(chan int)
+	reported := make(chan struct{})
 	go func() {
-		n := 0
-		for e := range p.Events() {
-			m, ok := e.(*kafka.Message)
+		defer close(reported)
+		for n := 0; n < records; {
+			m, ok := (<-p.Events()).(*kafka.Message)
 			if !ok {
 				continue
 			}
-			if m.TopicPartition.Error != nil {
-				b.Error(m.TopicPartition.Error)
+			if m.TopicPartition.Error != nil || !take(m) {
+				b.Errorf("a report of no record, or with an error: %v", m.TopicPartition)
 			}
-			if n++; n == records {
-				break
-			}
+			n++
 		}
-		reported <- n
 	}()
 	value := make([]byte, size)
 	start := time.Now()
-	for range records {
-		m := kafka.Message{TopicPartition: kafka.TopicPartition{Topic: &on.topic, Partition: kafka.PartitionAny}, Value: value}
+	for n := range records {
+		m := kafka.Message{TopicPartition: kafka.TopicPartition{Topic: &on.topic, Partition: kafka.PartitionAny}, Value: value, Opaque: carried(n)}
 		for {
 			err := p.Produce(&m, nil)
 			if err == nil {
@@ -333,14 +352,18 @@ func share(on target, reader int) []client.PartitionOffset {
 	return part
 }
 
-// together runs the readers until they have all records, which each counts as it goes.
+// together runs the readers until they have all records, which each counts as it goes, or one of them fails.
 func together(records int, read func(reader int, n *atomic.Int64) error) (rate float64, err error) {
 	var n atomic.Int64
 	var all sync.WaitGroup
 	errs := make([]error, readers)
 	start := time.Now()
 	for i := range readers {
-		all.Go(func() { errs[i] = read(i, &n) })
+		all.Go(func() {
+			if errs[i] = read(i, &n); errs[i] != nil {
+				n.Add(int64(records)) // the others end
+			}
+		})
 	}
 	all.Wait()
 	for _, e := range errs {

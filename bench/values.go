@@ -25,9 +25,24 @@ type payloadSpec struct {
 type values struct {
 	fill    func([]byte)
 	largest int
-	turns   [][]byte // of a client that copies
+	turns   []buffer // of a client that copies
 	turn    int
 	spare   [64][][]byte // of one that does not: buffers that no place holds, by class
+}
+
+// buffer is what a record is sent from. Behind the head it stays as it is, and is summed anew only when its length changes.
+type buffer struct {
+	bytes []byte // none: nothing is held
+	sum   uint64 // payload.Sum of what stands behind the head
+}
+
+// holds makes a buffer one of these bytes, the first of which are as they were.
+func (b *buffer) holds(bytes []byte) {
+	same := len(b.bytes) == len(bytes) && &b.bytes[0] == &bytes[0]
+	b.bytes = bytes
+	if !same {
+		b.sum = payload.Sum(bytes[payload.Size:])
+	}
 }
 
 // Buffers that are sent in turn repeat after at least so many bytes, more than a compressor looks back in a batch.
@@ -49,7 +64,9 @@ func newValues(spec payloadSpec, least, largest, places int, copies bool, rng *r
 	v := &values{fill: fill, largest: largest}
 	switch {
 	case copies:
-		v.turns = v.row(min(places, max(2, min(64, mostInTurn/largest), repeatAfter/largest)))
+		for _, bytes := range v.row(min(places, max(2, min(64, mostInTurn/largest), repeatAfter/largest))) {
+			v.turns = append(v.turns, buffer{bytes, payload.Sum(bytes[payload.Size:])})
+		}
 	case least == largest:
 		class, _ := v.class(largest)
 		v.spare[class] = v.row(places)
@@ -67,23 +84,32 @@ func (v *values) row(count int) [][]byte {
 	return row
 }
 
-// of is the buffer for a record of a size, at a place in flight that holds one from the record before, or none. It is for one
-// goroutine.
-func (v *values) of(held []byte, size int) []byte {
+// of is the buffer for a record of a size: the one that its place in flight holds, which is made to fit, or one that is not the
+// place's. It is for one goroutine.
+func (v *values) of(held *buffer, size int) *buffer {
 	if v.turns != nil {
 		if v.turn++; v.turn == len(v.turns) {
 			v.turn = 0
 		}
-		return v.turns[v.turn][:size]
+		held = &v.turns[v.turn]
+		held.holds(held.bytes[:size])
+		return held
 	}
 	class, room := v.class(size)
-	if cap(held) == room {
-		return held[:size]
+	if cap(held.bytes) == room {
+		held.holds(held.bytes[:size])
+		return held
 	}
-	if cap(held) > 0 {
-		own, _ := v.class(cap(held))
-		v.spare[own] = append(v.spare[own], held)
+	if cap(held.bytes) > 0 {
+		own, _ := v.class(cap(held.bytes))
+		v.spare[own] = append(v.spare[own], held.bytes)
 	}
+	held.holds(v.fresh(class, size, room))
+	return held
+}
+
+// fresh is a buffer that no place holds.
+func (v *values) fresh(class, size, room int) []byte {
 	if list := v.spare[class]; len(list) > 0 {
 		b := list[len(list)-1]
 		v.spare[class] = list[:len(list)-1]

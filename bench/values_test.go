@@ -68,7 +68,7 @@ func batch(t *testing.T, spec recordSpec, bytes int) []byte {
 	for seq := int64(0); len(all) < bytes; seq++ {
 		f := flight{seq: seq, session: 1, intended: seq * 1_234_567}
 		var out client.Record
-		r.put(&f, nil, payload.Head{Attempt: 1, Session: 1, Run: 0x1234567890abcdef, Seq: uint64(seq), Intended: f.intended}, &out)
+		r.put(&f, new(buffer), payload.Head{Attempt: 1, Session: 1, Run: 0x1234567890abcdef, Seq: uint64(seq), Intended: f.intended}, &out)
 		all = append(all, byte(seq), byte(2*seq), byte(seq>>7), 1)
 		all = append(all, out.Value...)
 	}
@@ -126,7 +126,7 @@ func TestPayloadsFromAFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := string(v.of(nil, size)[payload.Size:]); got != "second\ns" {
+	if got := string(v.of(nil, size).bytes[payload.Size:]); got != "second\ns" {
 		t.Fatalf("the second record carries %q", got)
 	}
 	if _, err := newValues(payloadSpec{Kind: "file", File: path + "x"}, 100, 100, 1, true, rand.New(rand.NewSource(1))); err == nil {
@@ -143,20 +143,24 @@ func TestBuffersOfPlacesInFlightAreNeverShared(t *testing.T) {
 		t.Fatal(err)
 	}
 	rng := rand.New(rand.NewSource(2))
-	held := make([][]byte, places)
+	held := make([]buffer, places)
 	made := map[*byte]bool{}
 	for n := range records {
 		at, size := rng.Intn(places), payload.Size+rng.Intn(largest-payload.Size+1)
-		b := v.of(held[at], size)
+		v.of(&held[at], size)
+		b := held[at].bytes
 		if len(b) != size || cap(b) > 2*size && cap(b) > 96 || cap(b) > largest {
 			t.Fatalf("record %d of %d bytes has a buffer of %d, with room for %d", n, size, len(b), cap(b))
 		}
 		for other := range held {
-			if other != at && held[other] != nil && &held[other][0] == &b[0] {
+			if other != at && held[other].bytes != nil && &held[other].bytes[0] == &b[0] {
 				t.Fatalf("places %d and %d have one buffer", at, other)
 			}
 		}
-		held[at], made[&b[0]] = b, true
+		if want := payload.Sum(b[payload.Size:]); held[at].sum != want {
+			t.Fatalf("record %d of %d bytes is sealed with %x, want %x", n, size, held[at].sum, want)
+		}
+		made[&b[0]] = true
 	}
 	if len(made) > 12*places {
 		t.Errorf("%d buffers for %d places: they are not used again", len(made), places)
@@ -262,13 +266,13 @@ func BenchmarkRecords(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				held := make([][]byte, places)
+				held := make([]buffer, places)
 				var out client.Record
 				one := func(seq int64) {
 					slot := client.Slot(seq % places)
 					f := flight{seq: seq, session: 1}
 					out.Key = r.keyAt(slot, r.key(1, seq))
-					held[slot] = r.put(&f, held[slot], payload.Head{Attempt: 1, Session: 1, Seq: uint64(seq)}, &out)
+					r.put(&f, &held[slot], payload.Head{Attempt: 1, Session: 1, Seq: uint64(seq)}, &out)
 				}
 				seq := int64(0)
 				for ; seq < 16*places; seq++ {

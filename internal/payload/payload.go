@@ -4,14 +4,16 @@
 // The head is the first Size bytes of a record's value or, where a record has none, the value of its header Tombstone. Little
 // endian:
 //
-//	0  magic "KB1" and the attempt (1 byte)
+//	0  magic "KB2" and the attempt (1 byte)
 //	4  producer number (2), session (2)
 //	8  run (8)
 //	16 sequence within the session (8)
 //	24 intended time, ns on the run's clock (8)
 //	32 the session's transaction, 0 for none (4)
 //	36 length of the whole value (4)
-//	40 XXH64 over the value with these eight bytes as zero (8), in exclusive or with the cover of its headers
+//	40 XXH64 over the 40 bytes before and the XXH64 of what stands behind the head, in exclusive or with the cover of its headers (8)
+//
+// What stands behind the head is summed apart, so that a sender which sends the same bytes behind many heads sums them once.
 package payload
 
 import (
@@ -25,7 +27,7 @@ import (
 // Size is the length of the head in bytes, and so the least size of a record's value.
 const Size = 48
 
-const magic = uint32('K') | uint32('B')<<8 | uint32('1')<<16
+const magic = uint32('K') | uint32('B')<<8 | uint32('2')<<16
 
 // Head is a record's identity.
 type Head struct {
@@ -56,8 +58,14 @@ var ErrForeign = errors.New("not a record of kbench")
 // ErrCorrupt says that a value has a head, but not the length or the checksum that the head names.
 var ErrCorrupt = errors.New("record corrupted: length or checksum differ from its head")
 
+// Sum is the checksum of what stands behind a head.
+func Sum(body []byte) uint64 { return xxhash.Sum64(body) }
+
 // Put writes the head into the first Size bytes of value and seals the whole value with its checksum.
-func Put(value []byte, h Head) {
+func Put(value []byte, h Head) { PutSummed(value, h, Sum(value[Size:])) }
+
+// PutSummed is Put for a value of which the Sum of what stands behind the head is known.
+func PutSummed(value []byte, h Head, body uint64) {
 	_ = value[Size-1]
 	le := binary.LittleEndian
 	le.PutUint32(value, magic|uint32(h.Attempt)<<24)
@@ -68,8 +76,8 @@ func Put(value []byte, h Head) {
 	le.PutUint64(value[24:], uint64(h.Intended))
 	le.PutUint32(value[32:], h.Txn)
 	le.PutUint32(value[36:], uint32(len(value)))
-	le.PutUint64(value[40:], 0)
-	le.PutUint64(value[40:], xxhash.Sum64(value)^h.Cover)
+	le.PutUint64(value[40:], body)
+	le.PutUint64(value[40:], xxhash.Sum64(value[:Size])^h.Cover)
 }
 
 // Peek reads a value's head without verifying anything but its magic.
@@ -93,7 +101,7 @@ func Peek(value []byte) (Head, bool) {
 func Get(value []byte) (Head, error) { return GetCovered(value, 0) }
 
 // GetCovered reads and verifies a value whose checksum has that cover. On ErrCorrupt the head is what stands there, which may be
-// wrong. The value is left as it was, but is written to in between: it must not be shared.
+// wrong.
 func GetCovered(value []byte, cover uint64) (Head, error) {
 	h, ok := Peek(value)
 	if !ok {
@@ -101,11 +109,10 @@ func GetCovered(value []byte, cover uint64) (Head, error) {
 	}
 	h.Cover = cover
 	le := binary.LittleEndian
-	want := le.Uint64(value[40:])
-	le.PutUint64(value[40:], 0)
-	sum := xxhash.Sum64(value) ^ cover
-	le.PutUint64(value[40:], want)
-	if int(le.Uint32(value[36:])) != len(value) || sum != want {
+	var summed [Size]byte
+	copy(summed[:], value[:40])
+	le.PutUint64(summed[40:], Sum(value[Size:]))
+	if int(le.Uint32(value[36:])) != len(value) || xxhash.Sum64(summed[:])^cover != le.Uint64(value[40:]) {
 		return h, ErrCorrupt
 	}
 	return h, nil

@@ -1,6 +1,7 @@
 package payload
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 )
@@ -34,6 +35,23 @@ func TestEveryDamagedByteIsSeen(t *testing.T) {
 	}
 }
 
+func TestABodySummedOnceSealsEveryHead(t *testing.T) {
+	value, other := make([]byte, Size+100), make([]byte, Size+100)
+	for i := range value {
+		value[i], other[i] = byte(i), byte(i)
+	}
+	sum := Sum(value[Size:])
+	for seq := range uint64(10) {
+		h := sample()
+		h.Seq, h.Cover = seq, 9*seq
+		PutSummed(value, h, sum)
+		Put(other, h)
+		if got, err := GetCovered(value, h.Cover); err != nil || got != h || !bytes.Equal(value, other) {
+			t.Errorf("%+v, error %v; summed again %x, %x", got, err, value[:Size], other[:Size])
+		}
+	}
+}
+
 func TestACutValueIsCorruptAndAStrangersForeign(t *testing.T) {
 	value := make([]byte, Size+16)
 	Put(value, sample())
@@ -51,7 +69,7 @@ func FuzzGet(f *testing.F) {
 	value := make([]byte, Size+4)
 	Put(value, sample())
 	f.Add(value)
-	f.Add([]byte("KB1"))
+	f.Add([]byte("KB2"))
 	f.Fuzz(func(t *testing.T, value []byte) {
 		before := string(value)
 		h, err := Get(value)
@@ -78,5 +96,15 @@ func BenchmarkPut(b *testing.B) {
 				Put(value, sample())
 			}
 		})
+	}
+}
+
+// BenchmarkPutSummed is what a sender pays whose bodies are summed once.
+func BenchmarkPutSummed(b *testing.B) {
+	value := make([]byte, 1024)
+	sum := Sum(value[Size:])
+	b.ReportAllocs()
+	for b.Loop() {
+		PutSummed(value, sample(), sum)
 	}
 }
