@@ -104,7 +104,7 @@ func eachLoad(b *testing.B, run func(*testing.B, int, map[string]string)) {
 
 // pairs runs kbench's way between those of its peers, and reports the ratios' medians.
 func pairs(b *testing.B, on target, size int, asked map[string]string, own peer, others []peer) {
-	records := 1_000_000_000 / max(size, 250) // some seconds' worth
+	records := 400_000_000 / max(size, 250) // some seconds' worth
 	others = slices.DeleteFunc(slices.Clone(others), func(p peer) bool { return p.name == "java" && !javaTools(b) })
 	others[0].run(b, on, size, records/4, asked) // warms the brokers up
 	ratios, rates := make([][]float64, len(others)), []float64{}
@@ -453,7 +453,9 @@ func rawConfluentReaders(records int) func(*testing.B, target, int, int, map[str
 			own[i] = c
 		}
 		rate, err := together(records, func(i int, n *atomic.Int64) error {
-			for unsaid := int64(0); n.Load()+unsaid < int64(records); {
+			unsaid := int64(0)
+			defer func() { n.Add(unsaid) }()
+			for n.Load()+unsaid < int64(records) {
 				switch e := own[i].Poll(50).(type) {
 				case *kafka.Message:
 					if unsaid++; unsaid == 1000 {
