@@ -337,7 +337,7 @@ func rawFranz(b *testing.B, on target, size, records int, asked map[string]strin
 
 // consumeSettings of a reader that is well set: librdkafka looks for room in its queue each 10 ms in place of each second.
 func consumeSettings() map[string]string {
-	return map[string]string{"auto.offset.reset": "earliest", "fetch.max.bytes": "52428800", "max.partition.fetch.bytes": "1048576", "max.poll.records": "2000"}
+	return map[string]string{"auto.offset.reset": "earliest", "fetch.max.bytes": "52428800", "max.partition.fetch.bytes": "1048576", "max.poll.records": "500"}
 }
 
 // readers is how many consumers share the partitions.

@@ -207,7 +207,7 @@ func (c *watch) taking(v *view) {
 
 // groupOf is the group of a reader: the one that the operation names, else its session's.
 func (c *watch) groupOf(v *view) string {
-	if v.Group != "" || v.Client < 0 || int(v.Client) >= len(c.h.Header.Clients) {
+	if v.Group != "" {
 		return v.Group
 	}
 	if w := c.run.worker(c.h.Header.Clients[v.Client]); w != nil {

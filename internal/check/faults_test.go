@@ -198,6 +198,15 @@ func TestWhatWasInAReadersHand(t *testing.T) {
 			w.did("w0", log.Commit, 30, 40, commits(log.OK, 2))
 		}, 0},
 		{"a processor that did not commit", processor, func(w *watch) { w.did("w0", log.Poll, 10, 20, polls("billing", 0, 1)) }, 2},
+		{"a processor that committed a part", processor, func(w *watch) {
+			w.did("w0", log.Poll, 10, 20, polls("billing", 0, 1))
+			w.did("w0", log.Commit, 30, 40, commits(log.OK, 1))
+		}, 1},
+		{"a processor that wrote its outputs, and did not commit", processor, func(w *watch) {
+			w.did("w0", log.Poll, 10, 20, polls("billing", 0, 1))
+			w.did("w0", log.Process, 20, 30, polls("billing", 0, 1))
+		}, 2},
+		{"polled meanwhile, in another group than the session's", consumer, func(w *watch) { w.did("c1", log.Poll, 110, 120, polls("billing", 0)) }, 0},
 		{"polled meanwhile, by the processors' group", processor, func(w *watch) { w.did("w1", log.Poll, 110, 120, polls("billing", 0)) }, 1},
 		{"it came to work as the fault came", consumer, func(w *watch) { w.did("c0", log.Poll, 100, 100, polls("readers", 0)) }, 1},
 	} {
