@@ -22,6 +22,9 @@ func TestCompactionIsNoLoss(t *testing.T) {
 	final := func(topic string, reached int, records string) string {
 		return fmt.Sprintf(`{"op":"final-read","partition":"%s/0","reached":%d,"records":[%s]}`, topic, reached, records)
 	}
+	ends := func(txn string) string {
+		return fmt.Sprintf(`{"op":"txn","client":"p0","txn":"%s","call":2,"return":3,"outcome":"ok"}`, txn)
+	}
 	const b1, c2 = `{"offset":1,"value":"b"}`, `{"offset":2,"value":"c"}`
 	polled := `{"op":"poll","client":"c0","call":3,"return":4,"outcome":"ok","partition":"table/0","records":[%s]}`
 	handled := func(value string, offset int) string {
@@ -49,12 +52,24 @@ func TestCompactionIsNoLoss(t *testing.T) {
 		{"the newest of its key, acknowledged before the first in the log", []string{send("table", "b", 1, `,"key":7`), send("table", "a", 0, `,"key":7`), final("table", 2, "")}, lostWrite, 1},
 		{"the newest of its key, behind two", []string{send("table", "a", 0, `,"key":7`), send("table", "b", 1, `,"key":7`), send("table", "z", 2, `,"key":7`), final("table", 3, b1)}, lostWrite, 1},
 		{"the only one of its key, without an offset", []string{lost("table", "z", `,"key":7`), send("table", "b", 1, `,"key":8`), final("table", 2, b1)}, lostWrite, 0},
+		{"one that was refused replaces nothing", []string{send("table", "a", 0, `,"key":7`), strings.Replace(lost("table", "z", `,"key":7`), `"ok"`, `"failed"`, 1), final("table", 1, "")}, lostWrite, 0},
+		{"one without an answer may stand behind, whatever offset it names", []string{send("table", "a", 3, `,"key":7`), open("y", `,"partition":"table/0","offset":1`), final("table", 4, "")}, "", 1},
+		{"of two at one offset the earlier one", []string{send("table", "a", 0, `,"key":7`), send("table", "b", 0, `,"key":7`), final("table", 1, `{"offset":0,"value":"b"}`)}, inconsistentOffset + " " + lostWrite, 0},
+		{"replaced, read by somebody, and gone", []string{send("table", "a", 0, `,"key":7`), send("table", "b", 1, `,"key":7`), fmt.Sprintf(polled, `{"offset":0,"value":"a"}`), final("table", 2, b1)}, "", 0},
+		{"one of a transaction's records was replaced", []string{send("table", "a", 0, `,"key":7,"txn":"t1"`), send("table", "b", 1, `,"key":8,"txn":"t1"`), ends("t1"), send("table", "d", 3, `,"key":7`),
+			final("table", 4, b1+`,{"offset":3,"value":"d"}`), final("plain", 0, "")}, "", 1},
+		{"one of a transaction's records was replaced and is there, and the other one is not", []string{send("table", "a", 0, `,"key":7,"txn":"t1"`), send("table", "b", 1, `,"key":8,"txn":"t1"`), ends("t1"),
+			send("table", "d", 3, `,"key":7`), final("table", 4, `{"offset":0,"value":"a"},{"offset":3,"value":"d"}`), final("plain", 0, "")}, lostWrite + " " + tornTransaction, 0},
 		{"never handled, since it was gone", []string{send("table", "a", 0, `,"key":7`), send("table", "b", 1, `,"key":7`), fmt.Sprintf(polled, b1), handled("b", 1)}, "", 1},
 		{"never handled, the newest of its key", []string{send("table", "a", 0, `,"key":8`), send("table", "b", 1, `,"key":7`), fmt.Sprintf(polled, `{"offset":0,"value":"a"},`+b1), handled("b", 1)}, unprocessed, 0},
 		{"written by hand without a key", []string{send("table", "a", 0, ""), send("table", "b", 1, `,"key":7`), final("table", 2, b1)}, lostWrite, 0},
 		{"of another topic", []string{send("plain", "a", 0, `,"key":7`), send("plain", "b", 1, `,"key":7`), final("plain", 2, b1)}, lostWrite, 0},
 		{"skipped by a reader, since it was gone", []string{send("table", "a", 0, `,"key":7`), send("table", "b", 1, `,"key":8`), send("table", "c", 2, `,"key":8`),
 			fmt.Sprintf(polled, `{"offset":0,"value":"a"}`), fmt.Sprintf(polled, c2), final("table", 3, `{"offset":0,"value":"a"},`+c2)}, "", 1},
+		{"skipped by a reader, and nobody knows the end", []string{send("table", "a", 0, `,"key":7`), send("table", "b", 1, `,"key":8`), send("table", "c", 2, `,"key":8`),
+			fmt.Sprintf(polled, `{"offset":0,"value":"a"}`), fmt.Sprintf(polled, c2)}, "", 1},
+		{"skipped by a reader, behind one that was gone", []string{send("table", "a", 0, `,"key":7`), send("table", "b", 1, `,"key":8`), send("table", "c", 2, `,"key":9`), send("table", "d", 3, `,"key":8`),
+			fmt.Sprintf(polled, `{"offset":0,"value":"a"}`), fmt.Sprintf(polled, `{"offset":3,"value":"d"}`), final("table", 4, `{"offset":0,"value":"a"},`+c2+`,{"offset":3,"value":"d"}`)}, pollSkip, 1},
 		{"skipped by a reader, though it was there", []string{send("table", "a", 0, `,"key":7`), send("table", "b", 1, `,"key":8`), send("table", "c", 2, `,"key":8`),
 			fmt.Sprintf(polled, `{"offset":0,"value":"a"}`), fmt.Sprintf(polled, c2), final("table", 3, `{"offset":0,"value":"a"},`+b1+","+c2)}, pollSkip, 0},
 	} {

@@ -191,6 +191,8 @@ func TestWhoHasToArrive(t *testing.T) {
 		{"consumers, exactly once", run{recorded: true, guarantee: ExactlyOnce, groups: readers(false)}, nil, "the group did not arrive at the end"},
 		{"consumers, at most once", run{recorded: true, guarantee: AtMostOnce, groups: readers(false)}, nil, ""},
 		{"consumers that arrived", run{recorded: true, guarantee: ExactlyOnce, drained: true, groups: readers(true)}, nil, ""},
+		{"two groups, of which one handled nothing", run{recorded: true, guarantee: AtLeastOnce, groups: append(readers(true), rundir.Group{Name: "billing", Processed: true})}, nil,
+			"the group billing handled nothing"},
 		{"processors that arrived", run{recorded: true, guarantee: ExactlyOnceTransactions, drained: true}, arrived, ""},
 		{"processors that were not seen to arrive", run{recorded: true, guarantee: ExactlyOnceTransactions}, arrived, "though they have committed it"},
 		{"processors, written by hand", run{guarantee: ExactlyOnceTransactions}, arrived, ""},

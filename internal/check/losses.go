@@ -72,7 +72,7 @@ func (c *losses) add(v *view) {
 	}
 	p := c.part(v.Partition)
 	if c.mayBeGone(s, p) {
-		if s&anyRead == 0 && s.must() && v.Attempt <= 1 {
+		if s&anyRead == 0 && v.Attempt <= 1 {
 			c.ledger.gone++
 		}
 		return
