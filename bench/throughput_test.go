@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -78,7 +79,7 @@ func BenchmarkConsume(b *testing.B) {
 	for _, size := range []int{100, 1024} {
 		b.Run(fmt.Sprintf("%dB", size), func(b *testing.B) {
 			on := benchmarkTopic(b, bootstrap)
-			records := max(800_000, 1_000_000_000/size/5)
+			records := 1_000_000_000 / size // 10 million of 100 B
 			recordedBy(franz.New(nil)).run(b, on, size, records, produceSettings("1"))
 			b.Run("confluent", func(b *testing.B) {
 				pairs(b, on, size, consumeSettings(), readBy(confluent.New(nil), records), []peer{{"raw", rawConfluentReaders(records)}, {"java", javaConsumer(records)}})
@@ -189,6 +190,7 @@ func benchSession(b *testing.B, on target, name string) *session {
 func recordedBy(driver client.Driver) peer {
 	return peer{"recorded", func(b *testing.B, on target, size, records int, asked map[string]string) float64 {
 		b.Helper()
+		defer debug.SetGCPercent(debug.SetGCPercent(GCPercent)) // as kbench run does
 		s := benchSession(b, on, "p0")
 		spec := &producerSpec{Settings: asked, Topics: []string{on.topic}, recordSpec: recordSpec{Size: size}, Producers: 1, InFlight: places(asked, size, size)}
 		p, err := newProducer(b.Context(), s, spec, driver)
@@ -378,6 +380,7 @@ func together(records int, read func(reader int, n *atomic.Int64) error) (rate f
 func readBy(driver client.Driver, records int) peer {
 	return peer{"recorded", func(b *testing.B, on target, _, _ int, asked map[string]string) float64 {
 		b.Helper()
+		defer debug.SetGCPercent(debug.SetGCPercent(GCPercent))
 		with := map[string]string{}
 		for name, value := range asked {
 			with[name] = value
