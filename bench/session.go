@@ -32,10 +32,6 @@ const (
 	pointBeforeOffsets = "before-offsets" // outputs sent, the transaction's offsets not
 )
 
-// GCPercent is what a process in which sessions run should give debug.SetGCPercent. What they hold is small and stays, what client
-// libraries make of records is soon garbage: with Go's 100 a reader of small records at full speed is a quarter slower.
-const GCPercent = 400
-
 // sessionSpec is all that a session needs to know; it travels to child processes as JSON.
 type sessionSpec struct {
 	Role    string

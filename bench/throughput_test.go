@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -190,7 +189,6 @@ func benchSession(b *testing.B, on target, name string) *session {
 func recordedBy(driver client.Driver) peer {
 	return peer{"recorded", func(b *testing.B, on target, size, records int, asked map[string]string) float64 {
 		b.Helper()
-		defer debug.SetGCPercent(debug.SetGCPercent(GCPercent)) // as kbench run does
 		s := benchSession(b, on, "p0")
 		spec := &producerSpec{Settings: asked, Topics: []string{on.topic}, recordSpec: recordSpec{Size: size}, Producers: 1, InFlight: places(asked, size, size)}
 		p, err := newProducer(b.Context(), s, spec, driver)
@@ -380,7 +378,6 @@ func together(records int, read func(reader int, n *atomic.Int64) error) (rate f
 func readBy(driver client.Driver, records int) peer {
 	return peer{"recorded", func(b *testing.B, on target, _, _ int, asked map[string]string) float64 {
 		b.Helper()
-		defer debug.SetGCPercent(debug.SetGCPercent(GCPercent))
 		with := map[string]string{}
 		for name, value := range asked {
 			with[name] = value

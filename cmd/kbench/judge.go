@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kbench/kbench/bench"
 	"github.com/kbench/kbench/internal/check"
 	"github.com/kbench/kbench/internal/history"
 	"github.com/kbench/kbench/internal/rundir"
@@ -63,15 +62,6 @@ func frugally(dir string) (check.Judgement, error) {
 		debug.SetGCPercent(before)
 	}
 	return check.Dir(dir)
-}
-
-// generously lets sessions run with garbage to spare, unless GOGC in the environment says how much. The function returned undoes it.
-func generously() func() {
-	if os.Getenv("GOGC") != "" {
-		return func() {}
-	}
-	before := debug.SetGCPercent(bench.GCPercent)
-	return func() { debug.SetGCPercent(before) }
 }
 
 // style is how text looks on w: in colour on a terminal, unless NO_COLOR is set.

@@ -437,7 +437,6 @@ func (j *job) record(ctx context.Context, p planned, b *berth) error {
 		return &exitError{reports.ExitBroken, fmt.Errorf("run directory: %w", err)}
 	}
 	defer log.Close()
-	defer generously()()
 	_, failed := bench.Run(ctx, bench.Config{
 		Scenario: p.Scenario, Source: scenarios.Marshal(p.Scenario), Cell: p.Cell, Repeat: p.Repeat, Seed: p.Seed, Dir: p.dir,
 		Cluster: b.cluster, Why: b.why, Admin: b.admin, Reader: b.reader,

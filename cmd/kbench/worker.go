@@ -12,7 +12,6 @@ func (a *app) workerCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "worker", Hidden: true, Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			defer generously()()
 			return worker.Serve(c.Context(), bench.Sessions(drivers(a.err)), a.in, a.out)
 		},
 	}

@@ -64,7 +64,7 @@ func (d driver) NewConsumer(bootstrap []string, asked map[string]string) (client
 	if err != nil {
 		return nil, fmt.Errorf("franz consumer: %w", err)
 	}
-	opts = append(opts, kgo.WithLogger(logger{log: d.log, level: kgo.LogLevelInfo}))
+	opts = append(opts, kgo.WithLogger(logger{log: d.log, level: kgo.LogLevelInfo}), kgo.WithPools(new(recordPool)))
 	asker, err := kgo.NewClient(opts...)
 	if err != nil {
 		return nil, fmt.Errorf("franz consumer: %w", err)
@@ -304,6 +304,7 @@ func (c *consumer) sort(fetches kgo.Fetches) (client.Event, error) {
 	c.batch, c.headers = c.batch[:0], c.headers[:0]
 	fetches.EachRecord(func(r *kgo.Record) {
 		c.batch = append(c.batch, client.Fetched{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Epoch: r.LeaderEpoch, Key: r.Key, Value: r.Value, Headers: c.headers.of(r)})
+		r.Recycle()
 	})
 	if len(c.batch) > 0 {
 		c.failure = lasting
