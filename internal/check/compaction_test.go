@@ -70,6 +70,8 @@ func TestCompactionIsNoLoss(t *testing.T) {
 			fmt.Sprintf(polled, `{"offset":0,"value":"a"}`), fmt.Sprintf(polled, c2)}, "", 1},
 		{"skipped by a reader, behind one that was gone", []string{send("table", "a", 0, `,"key":7`), send("table", "b", 1, `,"key":8`), send("table", "c", 2, `,"key":9`), send("table", "d", 3, `,"key":8`),
 			fmt.Sprintf(polled, `{"offset":0,"value":"a"}`), fmt.Sprintf(polled, `{"offset":3,"value":"d"}`), final("table", 4, `{"offset":0,"value":"a"},`+c2+`,{"offset":3,"value":"d"}`)}, pollSkip, 1},
+		{"skipped by a reader, behind one that was gone, and nobody knows the end", []string{send("table", "a", 0, `,"key":7`), send("table", "b", 1, `,"key":8`), send("table", "c", 2, `,"key":9`), send("table", "d", 3, `,"key":8`),
+			fmt.Sprintf(polled, `{"offset":0,"value":"a"}`), fmt.Sprintf(polled, `{"offset":3,"value":"d"}`)}, lostWrite + " " + pollSkip, 1},
 		{"skipped by a reader, though it was there", []string{send("table", "a", 0, `,"key":7`), send("table", "b", 1, `,"key":8`), send("table", "c", 2, `,"key":8`),
 			fmt.Sprintf(polled, `{"offset":0,"value":"a"}`), fmt.Sprintf(polled, c2), final("table", 3, `{"offset":0,"value":"a"},`+b1+","+c2)}, pollSkip, 0},
 	} {
