@@ -28,17 +28,21 @@ type flight struct {
 // apart keeps what one goroutine writes off the line of the processors' caches that holds what the other does.
 type apart [64]byte
 
-// slots hands out places for records in flight without a lock: one goroutine takes, one other gives back.
+// slots hands out places for records in flight without a lock: one goroutine takes, one other gives back. A place that was never
+// used is handed out only while none that was is free, so that as much memory is in turn as records were ever in flight at once: the
+// places are enough for a full buffer of the smallest records, and going round all of them would have every record miss the caches.
 type slots struct {
 	flights []flight
 	buffers []buffer      // by place: the one that its records are sent from; the taker's
-	free    []client.Slot // ring; its length is a power of two of at least len(flights)
+	free    []client.Slot // ring of those that came back; its length is a power of two of at least len(flights)
 	mask    uint64
 	index   []atomic.Uint32 // by sequence: a place and 1, or 0; nil where nobody asks
 
 	_     apart
-	taken uint64        // the taker's
+	fresh int           // places from here on were never used; the taker's
+	taken uint64        // from the ring; the taker's
 	seen  uint64        // of given, by the taker
+	first bool          // the latest place had never been used
 	waits atomic.Uint64 // takes that found no place free
 	_     apart
 	put   uint64        // the giver's, some of which the taker may not know of yet
@@ -51,12 +55,10 @@ func newSlots(n int) *slots {
 	for size < n {
 		size *= 2
 	}
-	s := &slots{flights: make([]flight, n), buffers: make([]buffer, n), free: make([]client.Slot, size), mask: uint64(size - 1), put: uint64(n)}
-	for i := range n {
-		s.free[i] = client.Slot(i)
+	s := &slots{flights: make([]flight, n), buffers: make([]buffer, n), free: make([]client.Slot, size), mask: uint64(size - 1)}
+	for i := range s.flights {
 		s.flights[i].seq = noSeq
 	}
-	s.publish()
 	return s
 }
 
@@ -64,6 +66,10 @@ func newSlots(n int) *slots {
 func (s *slots) take(done <-chan struct{}) (slot client.Slot, waited, ok bool) {
 	if s.taken == s.seen {
 		s.seen = s.given.Load()
+	}
+	if s.first = s.taken == s.seen && s.fresh < len(s.flights); s.first {
+		s.fresh++
+		return client.Slot(s.fresh - 1), false, true
 	}
 	if s.taken == s.seen {
 		waited = true
@@ -83,7 +89,13 @@ func (s *slots) take(done <-chan struct{}) (slot client.Slot, waited, ok bool) {
 }
 
 // putBack undoes the latest take, by the taker: the record was never sent.
-func (s *slots) putBack() { s.taken-- }
+func (s *slots) putBack() {
+	if s.first {
+		s.fresh--
+		return
+	}
+	s.taken--
+}
 
 // give returns a place, of which the taker learns with the next publish.
 func (s *slots) give(slot client.Slot) {

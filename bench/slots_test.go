@@ -36,8 +36,50 @@ func TestNoPlaceIsGivenOutTwice(t *testing.T) {
 	}
 	close(inFlight)
 	giving.Wait()
-	if free := int(s.given.Load() - s.taken); free != len(s.flights) {
+	if free := int(s.given.Load()-s.taken) + len(s.flights) - s.fresh; free != len(s.flights) {
 		t.Fatalf("%d of %d places are free", free, len(s.flights))
+	}
+}
+
+// TestAsManyPlacesAreUsedAsRecordsWereInFlight: all of them only where that many are.
+func TestAsManyPlacesAreUsedAsRecordsWereInFlight(t *testing.T) {
+	s := newSlots(100)
+	take := func(n int) (list []client.Slot) {
+		for range n {
+			slot, waited, ok := s.take(nil)
+			if !ok || waited {
+				t.Fatal("no place was free")
+			}
+			list = append(list, slot)
+		}
+		return list
+	}
+	give := func(list []client.Slot) {
+		for _, slot := range list {
+			s.give(slot)
+		}
+		s.publish()
+	}
+	for range 50 {
+		give(take(7))
+		take(1)
+		s.putBack()
+	}
+	if s.fresh != 7 {
+		t.Errorf("%d places were used for 7 records in flight", s.fresh)
+	}
+	give(take(100))
+	seen := map[client.Slot]bool{}
+	for _, slot := range take(100) {
+		seen[slot] = true
+	}
+	if len(seen) != 100 {
+		t.Errorf("%d places for 100 records in flight", len(seen))
+	}
+	closed := make(chan struct{})
+	close(closed)
+	if _, waited, ok := s.take(closed); ok || !waited || s.waits.Load() != 1 {
+		t.Error("a place was free beyond the last")
 	}
 }
 
