@@ -31,7 +31,8 @@ import (
 //	go test -run - -bench Produce -benchtime 5x ./bench
 //	KBENCH_KAFKA_TOOLS=DIR go test -run - -bench 'Produce|Consume' -benchtime 5x ./bench
 //
-// With a folder that has the jars of org.apache.kafka:kafka-tools, Kafka's own performance tools take part as well.
+// With a folder that has the jars of org.apache.kafka:kafka-tools, Kafka's own performance tools take part as well; with
+// KBENCH_RDKAFKA_PERFORMANCE librdkafka's.
 
 const benchPartitions = 6
 
@@ -60,13 +61,13 @@ func BenchmarkProduce(b *testing.B) {
 	b.Run("cluster/confluent", func(b *testing.B) {
 		on := benchmarkTopic(b, cluster())
 		eachLoad(b, func(b *testing.B, size int, asked map[string]string) {
-			pairs(b, on, size, asked, recordedBy(confluent.New(nil)), []peer{{"raw", rawConfluent}, {"raw-matching", matchingConfluent}, {"java", javaProducer}})
+			pairs(b, on, size, asked, recordedBy(confluent.New(nil)), []peer{{"raw", rawConfluent}, {"raw-matching", matchingConfluent}, {"java", javaProducer}, {"c", cProducer}})
 		})
 	})
 	b.Run("cluster/franz", func(b *testing.B) {
 		on := benchmarkTopic(b, cluster())
 		eachLoad(b, func(b *testing.B, size int, asked map[string]string) {
-			pairs(b, on, size, asked, recordedBy(franz.New(nil)), []peer{{"raw", rawFranz}, {"java", javaProducer}})
+			pairs(b, on, size, asked, recordedBy(franz.New(nil)), []peer{{"raw", rawFranz}, {"java", javaProducer}, {"c", cProducer}})
 		})
 	})
 }
@@ -105,7 +106,7 @@ func eachLoad(b *testing.B, run func(*testing.B, int, map[string]string)) {
 // pairs runs kbench's way between those of its peers, and reports the ratios' medians.
 func pairs(b *testing.B, on target, size int, asked map[string]string, own peer, others []peer) {
 	records := 400_000_000 / max(size, 250) // some seconds' worth
-	others = slices.DeleteFunc(slices.Clone(others), func(p peer) bool { return p.name == "java" && !javaTools(b) })
+	others = slices.DeleteFunc(slices.Clone(others), func(p peer) bool { return p.name == "java" && !javaTools(b) || p.name == "c" && cTool() == "" })
 	others[0].run(b, on, size, records/4, asked) // warms the brokers up
 	ratios, rates := make([][]float64, len(others)), []float64{}
 	for b.Loop() {
