@@ -41,11 +41,11 @@ func TestBrokersLogsTellWhereLostRecordsWere(t *testing.T) {
 				continue
 			}
 			t.Logf("%s: %q, %q", d.Scenario, f.Brokers, f.Witnesses[0].Brokers)
-			if len(f.Brokers) == 0 || !all.MatchString(f.Brokers[0]) {
+			if !slices.ContainsFunc(f.Brokers, all.MatchString) { // a follower may have had a few of them, too
 				t.Errorf("%s: of all lost records %q", d.Scenario, f.Brokers)
 			}
 			for _, w := range f.Witnesses {
-				if len(w.Brokers) == 0 || !one.MatchString(w.Brokers[0]) {
+				if !slices.ContainsFunc(w.Brokers, one.MatchString) {
 					t.Errorf("%s: of %s %q", d.Scenario, w.Value, w.Brokers)
 				}
 			}

@@ -238,7 +238,7 @@ func clustersIn(dir string) int {
 func sittingNotes(sittings []rundir.Sitting, done, all int) []string {
 	var notes []string
 	if done < all {
-		notes = append(notes, fmt.Sprintf("the plan is not complete: %d of %d runs were made", done, all))
+		notes = append(notes, incomplete(done, all))
 	}
 	worked := 0
 	for i, s := range sittings {
@@ -254,4 +254,8 @@ func sittingNotes(sittings []rundir.Sitting, done, all int) []string {
 		notes = append(notes, fmt.Sprintf("the runs were made in %d sittings, each with a cluster of its own; a repeat that lies in two of them is not quite one block", worked))
 	}
 	return notes
+}
+
+func incomplete(done, all int) string {
+	return fmt.Sprintf("the plan is not complete: %d of %d runs were made", done, all)
 }

@@ -534,17 +534,25 @@ func linkLogs(dir, logs string) error {
 // results are those of all runs so far. A plan that is not complete is no success.
 func (j *job) results() reports.Results {
 	var docs []reports.Document
-	made := 0
 	for _, t := range j.done {
-		if docs = append(docs, t.Document); !t.Unfinished {
-			made++
-		}
+		docs = append(docs, t.Document)
 	}
-	r := reports.Several(docs, reports.Rank(j.done, sittingNotes(j.sittings, made, len(j.plan)))...)
+	r := reports.Several(docs, reports.Rank(j.done, sittingNotes(j.sittings, j.made(), len(j.plan)))...)
 	if len(docs) < len(j.plan) {
 		r.ExitCode = reports.CombinedExit([]int{r.ExitCode, reports.ExitInconclusive})
 	}
 	return r
+}
+
+// made is how many runs came to their end.
+func (j *job) made() int {
+	made := 0
+	for _, t := range j.done {
+		if !t.Unfinished {
+			made++
+		}
+	}
+	return made
 }
 
 // report prints the result and sets the exit code.
@@ -567,6 +575,17 @@ func (j *job) report() error {
 	case one:
 		return reports.Text(j.app.out, j.last, style(j.app.out))
 	default:
-		return reports.Table(j.app.out, r.Results, style(j.app.out), r.Rankings...)
+		return j.table(r)
 	}
+}
+
+// table prints the result of several runs. Where too few were made to be ranked, nothing else would say that some are missing.
+func (j *job) table(r reports.Results) error {
+	if err := reports.Table(j.app.out, r.Results, style(j.app.out), r.Rankings...); err != nil {
+		return err
+	}
+	if made := j.made(); made < len(j.plan) && len(r.Rankings) == 0 {
+		fmt.Fprintf(j.app.out, "\n%s\n", incomplete(made, len(j.plan)))
+	}
+	return nil
 }
