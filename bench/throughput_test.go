@@ -255,15 +255,18 @@ func bareConfluent(b *testing.B, on target, size, records int, asked map[string]
 	reported := make(chan struct{})
 	go func() {
 		defer close(reported)
-		for n := 0; n < records; {
-			m, ok := (<-p.Events()).(*kafka.Message)
+		n := 0
+		for e := range p.Events() {
+			m, ok := e.(*kafka.Message)
 			if !ok {
 				continue
 			}
 			if m.TopicPartition.Error != nil || !take(m) {
 				b.Errorf("a report of no record, or with an error: %v", m.TopicPartition)
 			}
-			n++
+			if n++; n == records {
+				return
+			}
 		}
 	}()
 	value := make([]byte, size)

@@ -64,8 +64,10 @@ func newValues(spec payloadSpec, least, largest, places int, copies bool, rng *r
 	v := &values{fill: fill, largest: largest}
 	switch {
 	case copies:
-		for _, bytes := range v.row(min(places, max(2, min(64, mostInTurn/largest), repeatAfter/largest))) {
-			v.turns = append(v.turns, buffer{bytes, payload.Sum(bytes[payload.Size:])})
+		row := v.row(min(places, max(2, min(64, mostInTurn/largest), repeatAfter/largest)))
+		v.turns = make([]buffer, len(row))
+		for i := range row {
+			v.turns[i].holds(row[i])
 		}
 	case least == largest:
 		class, _ := v.class(largest)
