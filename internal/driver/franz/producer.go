@@ -127,7 +127,7 @@ func (p *producer) Send(r *client.Record, slot client.Slot) error {
 		f.Context = context.Background()
 	}
 	f.slot, f.size = slot, size
-	if f.at = (time.Time{}); p.taken.Add(1)%sampled == 0 {
+	if f.at = (time.Time{}); timed(p.taken.Add(1)) {
 		f.at = time.Now()
 	}
 	f.record = kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: f.headed(r.Headers), Context: f}
