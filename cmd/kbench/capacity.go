@@ -46,7 +46,7 @@ func (a *app) capacityCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "capacity [SCENARIO]",
 		Short: "Find the highest rate at which a latency objective holds",
-		Long: `Find the highest rate at which an objective holds: trials with an open loop at one rate after another, on one warm
+		Long: `Find the highest rate at which an objective holds: trials with an open loop at one rate after another, on one
 warm cluster. The rate is doubled until a trial misses the objective, then bisected by what all trials together say, until the
 90% interval of the answer is narrow enough. A longer trial at its low end confirms it.
 
@@ -77,6 +77,7 @@ machine failed · 5 the objective is not met even at the lowest rate · 130 inte
 	flags.DurationVar(&f.budget, "budget", 5*time.Minute, "time for everything, a limit that is kept")
 	flags.DurationVar(&f.trial, "trial", 5*time.Second, "measured part of a trial; the confirming one is twice as long")
 	flags.DurationVar(&f.warmup, "warmup", -1, "load at the first rate before anything counts (default 90s on brokers that kbench starts, whose code is compiled meanwhile; else 5s)")
+	flags.Lookup("warmup").DefValue = "0s" // so that the help does not print what stands for "not given"
 	flags.BoolVar(&f.keepTrials, "keep-trials", false, "keep the history of every trial, however large (otherwise as many of the last as fit in 1 GiB)")
 	return c
 }
