@@ -132,9 +132,15 @@ func (f *fit) precise(share float64) bool {
 func (f *fit) best() float64 {
 	p := f.edge()
 	first, last := f.index(f.quantile(p, 0.02)), f.index(f.quantile(p, 0.98))
+	var likely []int
+	for i, q := range p {
+		if q >= negligible {
+			likely = append(likely, i)
+		}
+	}
 	best, least := first, math.Inf(1)
 	for x := first; x <= last; x += max(1, (last-first)/most) {
-		if h := f.expected(x); h < least {
+		if h := f.expected(x, likely); h < least {
 			best, least = x, h
 		}
 	}
@@ -145,17 +151,14 @@ func (f *fit) index(edge float64) int {
 	return min(max(int(math.Round((edge-f.edges[0])/gridStep)), 0), len(f.edges)-1)
 }
 
-// expected entropy of the edge after a trial at a point of the grid.
-func (f *fit) expected(x int) float64 {
+// expected entropy of the edge after a trial at a point of the grid, of the edges that are likely.
+func (f *fit) expected(x int, likely []int) float64 {
 	passed, failed, pass := 0.0, 0.0, 0.0 // sums of p log p, and how likely the trial passes
-	for i := range f.edges {
+	for _, i := range likely {
 		var one, all float64
 		for j, q := range f.prob[i] {
 			one += q * f.ahead[j][i-x+len(f.edges)]
 			all += q
-		}
-		if all < negligible {
-			continue
 		}
 		passed, failed, pass = passed+plogp(one), failed+plogp(all-one), pass+one
 	}
