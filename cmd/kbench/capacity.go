@@ -97,7 +97,7 @@ type hunt struct {
 func (a *app) capacity(ctx context.Context, f capacityFlags, args []string) error {
 	h := &hunt{job: job{app: a, flags: f.runFlags, progress: newProgress(a.err, f.quiet), noLooks: true}, opts: f, began: time.Now()}
 	h.brief = !h.progress.terminal
-	if err := h.plan(args); err != nil {
+	if err := h.plan(ctx, args); err != nil {
 		return err
 	}
 	h.deadline = h.began.Add(f.budget - min(closing, f.budget/5))
@@ -113,7 +113,7 @@ func (a *app) capacity(ctx context.Context, f capacityFlags, args []string) erro
 var errBudget = errors.New("the time budget is over")
 
 // plan reads and checks everything before anything starts.
-func (h *hunt) plan(args []string) error {
+func (h *hunt) plan(ctx context.Context, args []string) error {
 	if len(args) == 0 {
 		args = []string{"capacity"}
 	}
@@ -134,7 +134,7 @@ func (h *hunt) plan(args []string) error {
 	if _, err := os.Lstat(filepath.Join(h.flags.out, capacityFile)); !errors.Is(err, fs.ErrNotExist) {
 		return usage(errors.Join(fmt.Errorf("%s holds a search already: give another folder with --out", h.flags.out), err))
 	}
-	if err := h.prepare(args); err != nil {
+	if err := h.prepare(ctx, args); err != nil {
 		return err
 	}
 	h.fleet.steady = true

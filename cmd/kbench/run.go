@@ -77,7 +77,7 @@ objective, and says which differences are more than noise. What was interrupted 
 func (f *runFlags) add(c *cobra.Command) {
 	flags := c.Flags()
 	flags.StringVar(&f.cluster, "cluster", defaultCluster, "kind of cluster: auto, local, embedded or external")
-	flags.StringSliceVar(&f.bootstrap, "bootstrap-server", nil, "addresses of an external cluster, HOST:PORT,...")
+	flags.StringSliceVar(&f.bootstrap, "bootstrap-server", nil, "addresses of an external cluster, HOST:PORT,... (with --cluster external left out: those of the one cluster that 'kbench cluster up' keeps)")
 	flags.StringVar(&f.commandConfig, "command-config", "", "file of Kafka client properties for every client")
 	flags.StringArrayVarP(&f.properties, "client-property", "X", nil, "a property of every client that knows it: key=value; only producers: producer.key=value; only consumers: consumer.key=value")
 	flags.StringVar(&f.driver, "driver", defaultDriver, "client library under test: confluent or franz")
@@ -134,7 +134,7 @@ func (a *app) run(ctx context.Context, f runFlags, args []string) error {
 		args = []string{"quickstart"}
 	}
 	j := &job{app: a, flags: f, progress: newProgress(a.err, f.quiet)}
-	if err := j.prepare(args); err != nil {
+	if err := j.prepare(ctx, args); err != nil {
 		return err
 	}
 	release, err := j.begin()
@@ -152,7 +152,7 @@ func (a *app) run(ctx context.Context, f runFlags, args []string) error {
 }
 
 // prepare reads and checks everything before anything starts.
-func (j *job) prepare(args []string) error {
+func (j *job) prepare(ctx context.Context, args []string) error {
 	if j.flags.resume != "" {
 		if err := j.resumed(); err != nil {
 			return usage(err)
@@ -171,7 +171,7 @@ func (j *job) prepare(args []string) error {
 	if err := j.planAll(args, changes); err != nil {
 		return usage(err)
 	}
-	if err := j.ready(security); err != nil || j.saved == nil || len(args) == 0 {
+	if err := j.ready(ctx, security); err != nil || j.saved == nil || len(args) == 0 {
 		return err
 	}
 	if err := j.same(); err != nil {
@@ -194,9 +194,9 @@ func (j *job) equip() error {
 }
 
 // ready settles, for a plan that is made, where its runs lie and on what cluster they run.
-func (j *job) ready(security map[string]string) error {
+func (j *job) ready(ctx context.Context, security map[string]string) error {
 	j.fleet = &fleet{bootstrap: j.flags.bootstrap, security: security, note: j.progress.note}
-	if err := j.fleet.choose(cluster.Kind(j.flags.cluster), j.plan); err != nil {
+	if err := j.fleet.choose(ctx, cluster.Kind(j.flags.cluster), j.plan); err != nil {
 		return usage(err)
 	}
 	if err := j.layOut(); err != nil {

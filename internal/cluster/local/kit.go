@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"syscall"
 
 	"github.com/kbench/kbench/internal/proc"
 )
@@ -32,7 +33,7 @@ func prepare(ctx context.Context, o Options, run *proc.Starter) (kit, error) {
 	if err := os.MkdirAll(o.CacheDir, 0o755); err != nil {
 		return kit{}, err
 	}
-	lock, err := lockFile(ctx, filepath.Join(o.CacheDir, "prepare.lock"), func(holder string) {
+	lock, err := lockFile(ctx, filepath.Join(o.CacheDir, "prepare.lock"), syscall.LOCK_EX, strconv.Itoa(os.Getpid()), func(holder string) {
 		o.Note("waiting for process %s to prepare Kafka", holder)
 	})
 	if err != nil {

@@ -62,7 +62,7 @@ func Start(ctx context.Context, options Options) (cluster.Cluster, error) {
 func (c *Cluster) start(ctx context.Context) error {
 	var err error
 	if !c.options.Shared {
-		if c.unlock, err = Lock(ctx, c.options.CacheDir, c.options.Note); err != nil {
+		if c.unlock, err = lockAs(ctx, c.options.CacheDir, c.options.Stays, c.options.Note); err != nil {
 			c.unlock = func() {}
 			return err
 		}

@@ -54,6 +54,9 @@ type Options struct {
 
 	// Shared starts the cluster beside others. Without it Start waits until no other process runs a local cluster.
 	Shared bool
+	// Stays says, of a cluster that no run ends, what it is and how it is stopped, for those that wait for its end. It waits
+	// for clusters of runs itself, and may be there beside others that stay.
+	Stays string
 
 	// Note takes progress, a line at a time. May be nil.
 	Note func(format string, args ...any)

@@ -1,0 +1,144 @@
+package kept
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/kbench/kbench/internal/client"
+	"github.com/kbench/kbench/internal/cluster"
+	"github.com/kbench/kbench/internal/cluster/external"
+	"github.com/kbench/kbench/internal/proc"
+)
+
+// Cluster is a kept cluster as a run sees it: an external one, which stays, and whose nodes can be hurt.
+type Cluster struct {
+	*external.Cluster
+	Nodes
+	record Record
+}
+
+var (
+	_ cluster.Cluster = (*Cluster)(nil)
+	_ cluster.Process = (*Cluster)(nil)
+	_ cluster.Owner   = (*Cluster)(nil)
+	_ cluster.Made    = (*Cluster)(nil)
+	_ cluster.Logs    = (*Cluster)(nil)
+)
+
+// askEvery while something is waited for.
+const askEvery = 50 * time.Millisecond
+
+// Open a kept cluster for a run, and heal what an earlier run that was killed has left: nodes that are dead or paused. The
+// admin must be connected to it, and stays the caller's to close.
+func Open(ctx context.Context, k Kept, admin client.Admin, note func(format string, args ...any)) (*Cluster, error) {
+	c := &Cluster{Nodes: k.Nodes, record: k.Record}
+	if err := c.heal(ctx, note); err != nil {
+		return nil, fmt.Errorf("kept cluster %s: %w", k.Spec.Name, err)
+	}
+	if err := c.complete(ctx, admin); err != nil {
+		return nil, fmt.Errorf("kept cluster %s: %w", k.Spec.Name, err)
+	}
+	var err error
+	c.Cluster, err = external.Open(ctx, k.Bootstrap, admin)
+	return c, err
+}
+
+func (c *Cluster) all() []int32 { return slices.Concat(c.record.Controllers, c.record.Brokers) }
+
+func (c *Cluster) heal(ctx context.Context, note func(format string, args ...any)) error {
+	for _, id := range c.all() {
+		st, err := c.State(id)
+		if err != nil {
+			return err
+		}
+		switch st.State {
+		case proc.Dead:
+			note("node %d is dead, and is started", id)
+			err = c.Start(ctx, id)
+		case proc.Paused:
+			note("node %d is paused, and goes on", id)
+			err = c.Resume(ctx, id)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// complete waits until every broker is registered.
+func (c *Cluster) complete(ctx context.Context, admin client.Admin) error {
+	for {
+		now, err := admin.Brokers(ctx)
+		known := slices.Sorted(maps.Keys(now))
+		if err == nil && slices.Equal(known, c.record.Brokers) {
+			return nil
+		}
+		if !pause(ctx, askEvery) {
+			return errors.Join(fmt.Errorf("brokers %v are registered of %v: %w", known, c.record.Brokers, context.Cause(ctx)), err)
+		}
+	}
+}
+
+// Info of an external cluster of which kbench knows what it is.
+func (c *Cluster) Info() cluster.Info {
+	i := c.record.Info
+	i.Kind = string(cluster.External)
+	return i
+}
+
+// Healthy waits until every node runs and every broker is registered.
+func (c *Cluster) Healthy(ctx context.Context) error {
+	for {
+		err := c.allRun()
+		if err == nil {
+			return c.Cluster.Healthy(ctx)
+		}
+		if !pause(ctx, askEvery) {
+			return fmt.Errorf("%w; last: %w", context.Cause(ctx), err)
+		}
+	}
+}
+
+func (c *Cluster) allRun() error {
+	for _, id := range c.all() {
+		st, err := c.State(id)
+		if err == nil && st.State != proc.Running {
+			err = fmt.Errorf("node %d is %s", id, st.State)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Settings that every node was given.
+func (c *Cluster) Settings() map[string]string { return maps.Clone(c.record.Settings) }
+
+// JVM flags of a broker.
+func (c *Cluster) JVM() []string { return slices.Clone(c.record.JVM) }
+
+// LogDir of a broker: see cluster.Logs.
+func (c *Cluster) LogDir(broker int32) (string, error) {
+	p, err := c.place(broker)
+	return p.LogDir, err
+}
+
+// ServerLog of a broker: see cluster.Logs.
+func (c *Cluster) ServerLog(broker int32) (string, error) {
+	p, err := c.place(broker)
+	return p.ServerLog, err
+}
+
+func (c *Cluster) place(broker int32) (Place, error) {
+	p, ok := c.record.Places[broker]
+	if !ok {
+		return Place{}, fmt.Errorf("the logs of broker %d of the kept cluster %s cannot be looked into", broker, c.record.Spec.Name)
+	}
+	return p, nil
+}
