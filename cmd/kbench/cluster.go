@@ -169,10 +169,10 @@ func (a *app) up(ctx context.Context, f upFlags, name string) error {
 	}
 	began := time.Now()
 	k, err := store.Up(ctx, spec)
-	if ctx.Err() != nil {
-		return &exitError{reports.ExitInterrupted, errors.Join(context.Cause(ctx), err)}
-	}
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return &exitError{reports.ExitInterrupted, err}
+	case err != nil:
 		return &exitError{reports.ExitBroken, fmt.Errorf("cluster %s: %w", name, err)}
 	}
 	progress.note("cluster %s is up after %.1fs", name, time.Since(began).Seconds())

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"testing"
 
@@ -25,8 +26,10 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exitcode": exitCode},
 		Setup: func(e *testscript.Env) error {
+			self, err := exec.LookPath("kbench")
 			e.Setenv("XDG_CACHE_HOME", e.WorkDir+"/cache")
-			return nil
+			e.Setenv("ONLYKBENCH", filepath.Dir(self)) // a search path where nothing else is
+			return err
 		},
 	})
 }
