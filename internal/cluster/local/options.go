@@ -7,6 +7,7 @@
 package local
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -130,24 +131,30 @@ func choosesCollector(flag string) bool {
 // Available says why no local cluster can be started with the options, or nil. It looks at Java's version, and for
 // jars in KafkaHome, in the cache or by way of Maven, and starts nothing but "java -version".
 func Available(o Options) error {
-	major, err := javaMajor(orElse(o.Java, "java"))
+	major, err := JavaVersion(context.Background(), o)
 	if err != nil {
 		return err
 	}
-	if major < minJava {
-		return fmt.Errorf("java %d found, Kafka %s needs %d", major, KafkaVersion, minJava)
+	if major < MinJava {
+		return fmt.Errorf("java %d found, Kafka %s needs %d", major, KafkaVersion, MinJava)
 	}
+	_, err = KafkaFrom(o)
+	return err
+}
+
+// KafkaFrom says where a cluster with the options gets Kafka's jars from.
+func KafkaFrom(o Options) (string, error) {
 	if o.KafkaHome != "" {
-		_, err := homeJars(o.KafkaHome)
-		return err
+		j, err := homeJars(o.KafkaHome)
+		return fmt.Sprintf("Kafka %s, by KAFKA_HOME in %s", j.version, o.KafkaHome), err
 	}
-	if _, err := cachedJars(o.CacheDir); err == nil {
-		return nil
+	if j, err := cachedJars(o.CacheDir); err == nil {
+		return fmt.Sprintf("Kafka %s, in %s", j.version, o.CacheDir), nil
 	}
-	if _, err := exec.LookPath(orElse(o.Maven, "mvn")); err != nil {
-		return fmt.Errorf("no KAFKA_HOME, no jars in %s and no Maven to fetch them", o.CacheDir)
+	if maven, err := exec.LookPath(orElse(o.Maven, "mvn")); err == nil {
+		return fmt.Sprintf("Kafka %s, which %s fetches once", KafkaVersion, maven), nil
 	}
-	return nil
+	return "", fmt.Errorf("no KAFKA_HOME, no jars in %s and no Maven to fetch them", o.CacheDir)
 }
 
 func nodeName(id int32) string {
