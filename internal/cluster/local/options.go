@@ -13,9 +13,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strconv"
-	"strings"
+
+	"github.com/kbench/kbench/internal/cluster/kraft"
 )
 
 // KafkaVersion is what is fetched where no KAFKA_HOME is given.
@@ -32,10 +31,10 @@ type Options struct {
 
 	// Heap of a broker, as -Xms and -Xmx want it, default 512m. A controller gets 256m.
 	Heap string
-	// JVM flags for every node, after KafkaJVM and, unless Steady is set, QuickJVM, so that they win. A choice of collector
+	// JVM flags for every node, after kraft.KafkaJVM and, unless Steady is set, kraft.QuickJVM, so that they win. A choice of collector
 	// here replaces Kafka's.
 	JVM []string
-	// Steady leaves QuickJVM out: three brokers take half as long again to be ready, and throughput is a broker's own.
+	// Steady leaves kraft.QuickJVM out: three brokers take half as long again to be ready, and throughput is a broker's own.
 	Steady bool
 
 	// Dir takes the nodes' configuration and logs: usually the run directory's cluster folder. It is made if need be.
@@ -62,16 +61,6 @@ type Options struct {
 	// Note takes progress, a line at a time. May be nil.
 	Note func(format string, args ...any)
 }
-
-// KafkaJVM are the performance flags of Kafka's own start script (kafka-run-class.sh).
-func KafkaJVM() []string {
-	return []string{"-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent"}
-}
-
-// QuickJVM makes nodes start faster and serve slower: only the first compiler is used. It is wrong for throughput.
-func QuickJVM() []string { return []string{"-XX:TieredStopAtLevel=1"} }
-
-const controllerHeap = "256m"
 
 // withDefaults fills in what was left out, and refuses what cannot be.
 func (o Options) withDefaults() (Options, error) {
@@ -101,7 +90,7 @@ func (o Options) withDefaults() (Options, error) {
 		}
 		*dir = abs
 	}
-	return o, checkConfig(o.Config)
+	return o, kraft.CheckConfig(o.Config)
 }
 
 func orElse(s, other string) string {
@@ -112,21 +101,7 @@ func orElse(s, other string) string {
 }
 
 // jvm are the flags of a node with that heap, as a report shows them.
-func (o Options) jvm(heap string) []string {
-	base := KafkaJVM()
-	if slices.ContainsFunc(o.JVM, choosesCollector) {
-		base = slices.DeleteFunc(base, choosesCollector)
-	}
-	if !o.Steady {
-		base = append(base, QuickJVM()...)
-	}
-	return slices.Concat([]string{"-Xms" + heap, "-Xmx" + heap}, base, o.JVM)
-}
-
-// choosesCollector: two such flags on one command line are an error to the JVM.
-func choosesCollector(flag string) bool {
-	return strings.HasPrefix(flag, "-XX:+Use") && strings.HasSuffix(flag, "GC")
-}
+func (o Options) jvm(heap string) []string { return kraft.JVM(heap, o.Steady, o.JVM) }
 
 // Available says why no local cluster can be started with the options, or nil. It looks at Java's version, and for
 // jars in KafkaHome, in the cache or by way of Maven, and starts nothing but "java -version".
@@ -155,11 +130,4 @@ func KafkaFrom(o Options) (string, error) {
 		return fmt.Sprintf("Kafka %s, which %s fetches once", KafkaVersion, maven), nil
 	}
 	return "", fmt.Errorf("no KAFKA_HOME, no jars in %s and no Maven to fetch them", o.CacheDir)
-}
-
-func nodeName(id int32) string {
-	if id >= firstController {
-		return "controller-" + strconv.Itoa(int(id))
-	}
-	return "broker-" + strconv.Itoa(int(id))
 }
