@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kbench/kbench/internal/cluster"
+	"github.com/kbench/kbench/internal/cluster/docker"
 	"github.com/kbench/kbench/internal/cluster/kept"
 	"github.com/kbench/kbench/internal/cluster/local"
 	"github.com/kbench/kbench/reports"
@@ -27,7 +28,8 @@ const defaultName = "default"
 
 // upFlags are those of kbench cluster up.
 type upFlags struct {
-	kind, like, heap     string
+	kind, like           string
+	heap, image          string
 	brokers, controllers int
 	config               []string
 	steady, json, quiet  bool
@@ -69,6 +71,7 @@ that name is, it is an error. An interruption leaves nothing.`,
 	flags.IntVar(&f.brokers, "brokers", 0, "number of brokers (0: as the scenario says)")
 	flags.IntVar(&f.controllers, "controllers", 0, "number of controllers (0: as the scenario says)")
 	flags.StringVar(&f.heap, "heap", "", "heap of a broker, such as 1g (default as the scenario says, else 512m)")
+	flags.StringVar(&f.image, "image", docker.DefaultImage, "image of a cluster in containers, configured as apache/kafka is")
 	flags.StringArrayVar(&f.config, "config", nil, "a setting of brokers and controllers: key=value")
 	flags.BoolVar(&f.steady, "steady", false, "brokers that serve as fast as they can, rather than start fast")
 	flags.BoolVar(&f.json, "json", false, "print JSON")
@@ -131,7 +134,7 @@ func keeper(note func(format string, args ...any)) (kept.Store, error) {
 	if err != nil {
 		return kept.Store{}, fmt.Errorf("find kbench's own program: %w", err)
 	}
-	kinds := map[cluster.Kind]kept.Kind{cluster.Local: kept.Local{Argv: []string{self, "holder"}}}
+	kinds := map[cluster.Kind]kept.Kind{cluster.Local: kept.Local{Argv: []string{self, "holder"}}, cluster.Docker: kept.Docker{}}
 	return kept.Store{Dir: filepath.Join(cache, "kbench", "clusters"), Kinds: kinds, Note: note}, nil
 }
 
@@ -145,11 +148,13 @@ func localBase() (local.Options, error) {
 }
 
 // upKinds are the kinds of cluster that can be kept, and auto.
-func upKinds() []string { return []string{string(cluster.Auto), string(cluster.Local)} }
+func upKinds() []string {
+	return []string{string(cluster.Auto), string(cluster.Local), string(cluster.Docker)}
+}
 
 func (a *app) up(ctx context.Context, f upFlags, name string) error {
 	progress := newProgress(a.err, f.quiet)
-	spec, err := f.spec(name, progress.note)
+	spec, err := f.spec(ctx, name, progress.note)
 	if err != nil {
 		return usage(err)
 	}
@@ -180,7 +185,7 @@ func (a *app) up(ctx context.Context, f upFlags, name string) error {
 }
 
 // spec is what the flags ask for.
-func (f upFlags) spec(name string, note func(format string, args ...any)) (kept.Spec, error) {
+func (f upFlags) spec(ctx context.Context, name string, note func(format string, args ...any)) (kept.Spec, error) {
 	var changes []scenarios.Change
 	for _, assignment := range f.config {
 		c, err := scenarios.Set("cluster.config." + assignment)
@@ -212,7 +217,9 @@ func (f upFlags) spec(name string, note func(format string, args ...any)) (kept.
 		note("%s is %d: there are no more brokers", minISR, spec.Brokers)
 		spec.Config[minISR] = strconv.Itoa(spec.Brokers)
 	}
-	spec.Kind, err = upKind(cluster.Kind(f.kind))
+	if spec.Kind, err = f.upKind(ctx, note); spec.Kind == cluster.Docker {
+		spec.Image = f.image
+	}
 	return spec, err
 }
 
@@ -223,19 +230,31 @@ func (f upFlags) counts() error {
 	return nil
 }
 
-// upKind settles which kind of cluster is started.
-func upKind(want cluster.Kind) (cluster.Kind, error) {
-	if !slices.Contains(upKinds(), string(want)) {
+// upKind settles which kind of cluster is started: local where it can be, else docker.
+func (f upFlags) upKind(ctx context.Context, note func(format string, args ...any)) (cluster.Kind, error) {
+	want := cluster.Kind(f.kind)
+	if !slices.Contains(upKinds(), f.kind) {
 		return "", fmt.Errorf("a cluster of kind %q cannot be kept: %s", want, strings.Join(upKinds(), ", "))
 	}
-	base, err := localBase()
-	if err != nil {
-		return "", err
+	var problems []error
+	if want != cluster.Docker {
+		base, err := localBase()
+		if err == nil {
+			err = local.Available(base)
+		}
+		if err == nil {
+			return cluster.Local, nil
+		}
+		problems = append(problems, fmt.Errorf("no local cluster can be started: %w", err))
 	}
-	if err := local.Available(base); err != nil {
-		return "", fmt.Errorf("no local cluster can be started: %w", err)
+	if want != cluster.Local {
+		err := docker.Available(ctx, docker.Options{Image: f.image, Note: note})
+		if err == nil {
+			return cluster.Docker, nil
+		}
+		problems = append(problems, fmt.Errorf("no cluster in containers can be started: %w", err))
 	}
-	return cluster.Local, nil
+	return "", errors.Join(problems...)
 }
 
 // oneLine says what a cluster was asked to be.

@@ -54,6 +54,7 @@ type fleet struct {
 	dir       string     // of all runs; the nodes' logs go into cluster folders in it
 	steady    bool       // brokers serve as fast as they can, rather than start fast
 	kept      *kept.Kept // the external cluster, where it is one that kbench keeps up
+	keeper    kept.Store // of it
 	note      func(format string, args ...any)
 
 	made    int
@@ -194,7 +195,7 @@ func (f *fleet) openExternal(ctx context.Context, admin client.Admin) (cluster.C
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	return kept.Open(ctx, *f.kept, admin, f.note)
+	return f.keeper.Open(ctx, f.kept.Record, f.logsDir(), admin)
 }
 
 // needsProxy tells whether the scenario treats single requests or answers, which takes someone between clients and brokers.
@@ -213,12 +214,16 @@ func (f *fleet) localOptions(s scenarios.Scenario) (local.Options, error) {
 	if err != nil {
 		return local.Options{}, err
 	}
-	name := "cluster"
-	if f.made > 1 {
-		name = fmt.Sprintf("cluster-%d", f.made)
-	}
 	o.Brokers, o.Controllers, o.Config = s.Cluster.Brokers, s.Cluster.Controllers, s.NodeConfig()
 	o.Heap, o.JVM, o.Steady = s.Cluster.Heap, s.Cluster.JVM, f.steady
-	o.Dir, o.ProxyClients, o.Note = filepath.Join(f.dir, name), needsProxy(s), f.note
+	o.Dir, o.ProxyClients, o.Note = f.logsDir(), needsProxy(s), f.note
 	return o, nil
+}
+
+// logsDir is where the nodes of the cluster that is made now write.
+func (f *fleet) logsDir() string {
+	if f.made > 1 {
+		return filepath.Join(f.dir, fmt.Sprintf("cluster-%d", f.made))
+	}
+	return filepath.Join(f.dir, "cluster")
 }

@@ -18,6 +18,7 @@ func (f *fleet) findKept(ctx context.Context, want cluster.Kind) error {
 		return nil
 	}
 	store, err := keeper(f.note)
+	f.keeper = store
 	if err == nil && len(f.bootstrap) == 0 {
 		return f.takeOnly(ctx, store)
 	}

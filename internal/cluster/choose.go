@@ -12,6 +12,7 @@ type Kind string
 const (
 	Auto     Kind = "auto" // a wish only: Choose answers with one of the others
 	Local    Kind = "local"
+	Docker   Kind = "docker"
 	Embedded Kind = "embedded"
 	External Kind = "external"
 )

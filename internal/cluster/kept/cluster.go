@@ -33,14 +33,27 @@ var (
 const askEvery = 50 * time.Millisecond
 
 // Open a kept cluster for a run, and heal what an earlier run that was killed has left: nodes that are dead or paused. The
-// admin must be connected to it, and stays the caller's to close.
-func Open(ctx context.Context, k Kept, admin client.Admin, note func(format string, args ...any)) (*Cluster, error) {
+// admin must be connected to it, and stays the caller's to close. logs takes the nodes' logs where they lie nowhere on this
+// machine.
+func (s Store) Open(ctx context.Context, r Record, logs string, admin client.Admin) (*Cluster, error) {
+	k, err := s.open(ctx, r.Spec.Name, logs)
+	if err != nil {
+		return nil, fmt.Errorf("kept cluster %s: %w", r.Spec.Name, err)
+	}
+	c, err := open(ctx, k, admin, s.Note)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("kept cluster %s: %w", r.Spec.Name, err), k.Close())
+	}
+	return c, nil
+}
+
+func open(ctx context.Context, k Kept, admin client.Admin, note func(format string, args ...any)) (*Cluster, error) {
 	c := &Cluster{Nodes: k.Nodes, record: k.Record}
 	if err := c.heal(ctx, note); err != nil {
-		return nil, fmt.Errorf("kept cluster %s: %w", k.Spec.Name, err)
+		return nil, err
 	}
 	if err := c.complete(ctx, admin); err != nil {
-		return nil, fmt.Errorf("kept cluster %s: %w", k.Spec.Name, err)
+		return nil, err
 	}
 	var err error
 	c.Cluster, err = external.Open(ctx, k.Bootstrap, admin)
@@ -123,22 +136,5 @@ func (c *Cluster) Settings() map[string]string { return maps.Clone(c.record.Sett
 // JVM flags of a broker.
 func (c *Cluster) JVM() []string { return slices.Clone(c.record.JVM) }
 
-// LogDir of a broker: see cluster.Logs.
-func (c *Cluster) LogDir(broker int32) (string, error) {
-	p, err := c.place(broker)
-	return p.LogDir, err
-}
-
-// ServerLog of a broker: see cluster.Logs.
-func (c *Cluster) ServerLog(broker int32) (string, error) {
-	p, err := c.place(broker)
-	return p.ServerLog, err
-}
-
-func (c *Cluster) place(broker int32) (Place, error) {
-	p, ok := c.record.Places[broker]
-	if !ok {
-		return Place{}, fmt.Errorf("the logs of broker %d of the kept cluster %s cannot be looked into", broker, c.record.Spec.Name)
-	}
-	return p, nil
-}
+// Close lets go of the cluster, which stays.
+func (c *Cluster) Close() error { return c.Nodes.Close() }

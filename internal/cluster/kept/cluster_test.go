@@ -29,14 +29,13 @@ func record() Record {
 	return Record{
 		Spec: Spec{Name: "a"}, Info: cluster.Info{Kind: "local", Software: "Apache Kafka", Version: "4.3.1", Mode: "kraft", Brokers: 1},
 		Bootstrap: []string{"127.0.0.1:1"}, Brokers: []int32{1}, Controllers: []int32{1001}, Settings: map[string]string{"k": "v"}, JVM: []string{"-Xmx1g"},
-		Places: map[int32]Place{1: {"/data", "/log"}},
 	}
 }
 
 func TestOpenHealsWhatAnEarlierRunLeft(t *testing.T) {
 	nodes := newFake()
 	ok(t, nodes.Kill(t.Context(), 1), nodes.Pause(t.Context(), 1001))
-	c, err := Open(t.Context(), Kept{record(), stubNodes{nodes, ""}}, admin{nodes: nodes}, t.Logf)
+	c, err := open(t.Context(), Kept{record(), stubNodes{nodes, ""}}, admin{nodes: nodes}, t.Logf)
 	ok(t, err)
 	if got := nodes.done[2:]; !slices.Equal(got, []string{"resume 1001", "start 1"}) {
 		t.Errorf("done was %v", got)
@@ -52,23 +51,13 @@ func TestOpenHealsWhatAnEarlierRunLeft(t *testing.T) {
 
 func TestAKeptClusterIsAnExternalOneThatKbenchKnows(t *testing.T) {
 	nodes := newFake()
-	c, err := Open(t.Context(), Kept{record(), stubNodes{nodes, ""}}, admin{nodes: nodes}, t.Logf)
+	c, err := open(t.Context(), Kept{record(), stubNodes{nodes, ""}}, admin{nodes: nodes}, t.Logf)
 	ok(t, err)
 	if i := c.Info(); i.Kind != "external" || i.Version != "4.3.1" || i.Mode != "kraft" || i.Simulated {
 		t.Errorf("info %+v", i)
 	}
 	if c.Settings()["k"] != "v" || !slices.Equal(c.JVM(), []string{"-Xmx1g"}) || !slices.Equal(c.Brokers(), []int32{1}) {
 		t.Errorf("settings %v, JVM %v, brokers %v", c.Settings(), c.JVM(), c.Brokers())
-	}
-	dir, err := c.LogDir(1)
-	ok(t, err)
-	log, err := c.ServerLog(1)
-	ok(t, err)
-	if dir != "/data" || log != "/log" {
-		t.Errorf("logs at %s and %s", dir, log)
-	}
-	if _, err := c.LogDir(2); err == nil {
-		t.Error("a broker that is none has logs")
 	}
 	ok(t, c.Close(), c.Kill(t.Context(), 1))
 }
@@ -80,7 +69,7 @@ func TestOpenSaysWhichBrokersAreMissing(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	nodes := newFake()
-	if _, err := Open(ctx, Kept{r, stubNodes{nodes, ""}}, admin{nodes: nodes}, t.Logf); err == nil || !strings.Contains(err.Error(), "kept cluster a: brokers [1] are registered of [1 1001]") {
+	if _, err := open(ctx, Kept{r, stubNodes{nodes, ""}}, admin{nodes: nodes}, t.Logf); err == nil || !strings.Contains(err.Error(), "brokers [1] are registered of [1 1001]") {
 		t.Errorf("got %v", err)
 	}
 }

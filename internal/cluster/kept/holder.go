@@ -167,8 +167,8 @@ func lastWords(log string) string {
 }
 
 // Hold of a cluster by its holder's socket.
-func (Local) Hold(_ context.Context, r Record, dir string) (Nodes, error) {
-	if free, err := claimIsFree(dir); err != nil {
+func (Local) Hold(_ context.Context, r Record, at Holding) (Nodes, error) {
+	if free, err := claimIsFree(at.Dir); err != nil {
 		return nil, err
 	} else if free {
 		return nil, ErrGone
@@ -177,7 +177,7 @@ func (Local) Hold(_ context.Context, r Record, dir string) (Nodes, error) {
 	if err := json.Unmarshal(r.Handle, &h); err != nil {
 		return nil, fmt.Errorf("the holder's process %q: %w", r.Handle, err)
 	}
-	return remote{dir, r.Controllers, h}, nil
+	return remote{at.Dir, r.Controllers, r.Places, h}, nil
 }
 
 // Sweep removes the data of clusters whose holder is gone.

@@ -1,7 +1,8 @@
 // Package kept lets clusters stay up after the kbench that started them has ended, and finds them again for later runs.
 //
 // Each has a folder, which only its user can enter: a record of what it is, and whatever its kind needs to get hold of its
-// nodes again. Local nodes die with their parent, so a holder process owns them and listens on a socket in that folder.
+// nodes again. Local nodes die with their parent, so a holder process owns them and listens on a socket in that folder;
+// containers are their engine's, and are found by their label.
 package kept
 
 import (
@@ -24,6 +25,7 @@ type Spec struct {
 	Config      map[string]string `json:"config"`
 	JVM         []string          `json:"jvm"`
 	Steady      bool              `json:"steady"`
+	Image       string            `json:"image,omitempty"` // of containers
 }
 
 // Record is what is known of a cluster that is up.
@@ -36,7 +38,7 @@ type Record struct {
 	Controllers []int32           `json:"controllers"`
 	Settings    map[string]string `json:"settings"` // that every node was given
 	JVM         []string          `json:"jvm"`      // flags of a broker
-	Places      map[int32]Place   `json:"places"`   // of brokers that can be looked into
+	Places      map[int32]Place   `json:"places"`   // of local brokers
 	Handle      json.RawMessage   `json:"handle"`   // by which its kind finds it again
 }
 
@@ -50,6 +52,9 @@ type Place struct {
 type Nodes interface {
 	cluster.Process
 	cluster.Owner
+	cluster.Logs
+	// Close lets go of the nodes, and leaves them as they are.
+	Close() error
 	// Remove stops every node, whatever its state, and removes what they left.
 	Remove(context.Context) error
 }
@@ -63,12 +68,18 @@ type Making struct {
 	Note  func(format string, args ...any)
 }
 
+// Holding says where things lie while a kept cluster is held.
+type Holding struct {
+	Dir  string // the cluster's own folder
+	Logs string // takes the logs of nodes that do not write any on this machine; "" where nobody wants them
+}
+
 // Kind is how clusters of one kind are kept.
 type Kind interface {
 	// Up starts a cluster that stays. When ctx ends first, nothing is left running.
 	Up(ctx context.Context, m Making) error
-	// Hold of a cluster that is up, whose folder is dir: ErrGone where it is not any more.
-	Hold(ctx context.Context, r Record, dir string) (Nodes, error)
+	// Hold of a cluster that is up: ErrGone where it is not any more.
+	Hold(ctx context.Context, r Record, h Holding) (Nodes, error)
 	// Sweep removes what is left of a cluster that is gone, outside its folder.
 	Sweep(note func(format string, args ...any)) error
 }

@@ -132,6 +132,7 @@ func carryOut(ctx context.Context, r request, nodes cluster.Process, closed func
 type remote struct {
 	dir         string
 	controllers []int32
+	places      map[int32]Place
 	holder      holder
 }
 
@@ -193,6 +194,29 @@ func (r remote) Processes() map[int32]int {
 	a, _ := r.ask(ctx, request{Do: doProcesses})
 	return a.Processes
 }
+
+// LogDir of a broker: see cluster.Logs.
+func (r remote) LogDir(broker int32) (string, error) {
+	p, err := r.place(broker)
+	return p.LogDir, err
+}
+
+// ServerLog of a broker: see cluster.Logs.
+func (r remote) ServerLog(broker int32) (string, error) {
+	p, err := r.place(broker)
+	return p.ServerLog, err
+}
+
+func (r remote) place(broker int32) (Place, error) {
+	p, ok := r.places[broker]
+	if !ok {
+		return Place{}, fmt.Errorf("the cluster has no broker %d", broker)
+	}
+	return p, nil
+}
+
+// Close has nothing to let go of: each request has a connection of its own.
+func (r remote) Close() error { return nil }
 
 // Remove has the holder stop its nodes and end. One that does not is killed, and its nodes die with it.
 func (r remote) Remove(ctx context.Context) error {

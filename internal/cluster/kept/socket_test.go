@@ -80,7 +80,7 @@ func served(t *testing.T, closed func() error) (*fake, remote) {
 		ok(t, l.Close())
 		<-over
 	})
-	return nodes, remote{dir: dir, controllers: []int32{1001}}
+	return nodes, remote{dir: dir, controllers: []int32{1001}, places: map[int32]Place{1: {"/data", "/log"}}}
 }
 
 func TestARequestReachesTheNodes(t *testing.T) {
@@ -96,6 +96,15 @@ func TestARequestReachesTheNodes(t *testing.T) {
 	}
 	if got := r.Processes(); !maps.Equal(got, map[int32]int{1: 4711}) {
 		t.Errorf("processes %v", got)
+	}
+	dir, errDir := r.LogDir(1)
+	log, errLog := r.ServerLog(1)
+	ok(t, errDir, errLog)
+	if dir != "/data" || log != "/log" {
+		t.Errorf("logs at %s and %s", dir, log)
+	}
+	if _, err := r.LogDir(2); err == nil {
+		t.Error("a broker that is none has logs")
 	}
 	if _, err := r.State(7); err == nil || err.Error() != "the cluster has no node 7" {
 		t.Errorf("of a node that is none: %v", err)

@@ -64,7 +64,7 @@ func (s Store) Up(ctx context.Context, spec Spec) (Kept, error) {
 	if err := kind.Up(ctx, Making{spec, dir, claim, s.write, s.Note}); err != nil {
 		return Kept{}, errors.Join(err, os.RemoveAll(dir))
 	}
-	return s.open(ctx, spec.Name)
+	return s.open(ctx, spec.Name, "")
 }
 
 // claim makes a cluster's folder and locks it. Whoever inherits the file shares the lock; the kernel gives it back when all
@@ -109,7 +109,7 @@ func (s Store) List(ctx context.Context) ([]Kept, error) {
 		if !e.IsDir() {
 			continue
 		}
-		k, err := s.open(ctx, e.Name())
+		k, err := s.open(ctx, e.Name(), "")
 		switch {
 		case errors.Is(err, ErrGone):
 			problems = append(problems, s.clean(ctx, e.Name()))
@@ -125,7 +125,7 @@ func (s Store) List(ctx context.Context) ([]Kept, error) {
 
 // Find a cluster that is up, by its name. It removes what is left of one that is gone.
 func (s Store) Find(ctx context.Context, name string) (k Kept, found bool, err error) {
-	k, err = s.open(ctx, name)
+	k, err = s.open(ctx, name, "")
 	switch {
 	case err == nil:
 		return k, true, nil
@@ -170,8 +170,8 @@ func (s Store) Down(ctx context.Context, k Kept) error {
 // errStarting says that a cluster is on its way up.
 var errStarting = errors.New("it is being started")
 
-// open gets hold of a cluster by its record.
-func (s Store) open(ctx context.Context, name string) (Kept, error) {
+// open gets hold of a cluster by its record; logs is as Holding's.
+func (s Store) open(ctx context.Context, name, logs string) (Kept, error) {
 	dir := s.folder(name)
 	if _, err := os.Stat(dir); err != nil {
 		return Kept{}, err
@@ -191,7 +191,7 @@ func (s Store) open(ctx context.Context, name string) (Kept, error) {
 	if !ok {
 		return Kept{}, fmt.Errorf("it is of kind %q, which this kbench does not know", r.Spec.Kind)
 	}
-	nodes, err := kind.Hold(ctx, r, dir)
+	nodes, err := kind.Hold(ctx, r, Holding{dir, logs})
 	return Kept{r, nodes}, err
 }
 

@@ -36,7 +36,7 @@ func (s stub) Up(_ context.Context, m Making) error {
 	return m.Save(Record{Spec: m.Spec, Bootstrap: []string{"127.0.0.1:" + m.Spec.Heap}, Brokers: []int32{1}, Handle: handle})
 }
 
-func (s stub) Hold(_ context.Context, r Record, _ string) (Nodes, error) {
+func (s stub) Hold(_ context.Context, r Record, _ Holding) (Nodes, error) {
 	var name string
 	if err := json.Unmarshal(r.Handle, &name); err != nil {
 		return nil, err
@@ -54,6 +54,10 @@ type stubNodes struct {
 	*fake
 	path string
 }
+
+func (stubNodes) LogDir(int32) (string, error)    { return "", nil }
+func (stubNodes) ServerLog(int32) (string, error) { return "", nil }
+func (stubNodes) Close() error                    { return nil }
 
 func (n stubNodes) Remove(context.Context) error { return os.Remove(n.path) }
 
