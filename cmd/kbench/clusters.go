@@ -14,6 +14,7 @@ import (
 	"github.com/kbench/kbench/bench"
 	"github.com/kbench/kbench/internal/client"
 	"github.com/kbench/kbench/internal/cluster"
+	"github.com/kbench/kbench/internal/cluster/docker"
 	"github.com/kbench/kbench/internal/cluster/embedded"
 	"github.com/kbench/kbench/internal/cluster/external"
 	"github.com/kbench/kbench/internal/cluster/local"
@@ -52,7 +53,8 @@ type fleet struct {
 	bootstrap []string
 	security  map[string]string
 	dir       string // of all runs; the nodes' logs go into cluster folders in it
-	steady    bool   // brokers serve as fast as they can, rather than start fast
+	limits    containers
+	steady    bool // brokers serve as fast as they can, rather than start fast
 	note      func(format string, args ...any)
 
 	made    int
@@ -71,12 +73,17 @@ type berth struct {
 }
 
 // choose settles the kind of cluster, before anything starts, and refuses scenarios that it cannot show.
-func (f *fleet) choose(want cluster.Kind, plan []planned) error {
+func (f *fleet) choose(ctx context.Context, want cluster.Kind, plan []planned) error {
 	options, err := f.localOptions(plan[0].Scenario)
 	if err != nil {
 		return err
 	}
-	f.kind, f.why, err = cluster.Choose(want, f.bootstrap, func() error { return local.Available(options) })
+	f.kind, f.why, err = cluster.Choose(want, f.bootstrap, func(k cluster.Kind) error {
+		if k == cluster.Docker {
+			return docker.Available(ctx, docker.Options{Image: f.limits.image, Note: f.note})
+		}
+		return local.Available(options)
+	})
 	if err != nil {
 		return err
 	}
@@ -93,6 +100,9 @@ func (f *fleet) choose(want cluster.Kind, plan []planned) error {
 	}
 	return errors.Join(problems...)
 }
+
+// ownBrokers tells whether brokers run on this machine, started for the runs.
+func (f *fleet) ownBrokers() bool { return f.kind == cluster.Local || f.kind == cluster.Docker }
 
 // forRun returns a healthy cluster for a scenario: the one at hand where it is the same and still whole, else a new one.
 func (f *fleet) forRun(ctx context.Context, s scenarios.Scenario) (*berth, error) {
@@ -139,6 +149,10 @@ func (f *fleet) bringUp(ctx context.Context, s scenarios.Scenario) (*berth, erro
 		}
 		b.logs = options.Dir
 		b.cluster, err = local.Start(ctx, options)
+	case cluster.Docker:
+		options := f.dockerOptions(s)
+		b.logs = options.Dir
+		b.cluster, err = docker.Start(ctx, options)
 	case cluster.Embedded:
 		b.cluster, err = embedded.Start(embedded.Options{Brokers: s.Cluster.Brokers, Config: s.NodeConfig()})
 	case cluster.External:
@@ -181,14 +195,18 @@ func (f *fleet) localOptions(s scenarios.Scenario) (local.Options, error) {
 	if err != nil {
 		return local.Options{}, fmt.Errorf("no folder to keep Kafka in: %w", err)
 	}
-	name := "cluster"
-	if f.made > 1 {
-		name = fmt.Sprintf("cluster-%d", f.made)
-	}
 	return local.Options{
 		Brokers: s.Cluster.Brokers, Controllers: s.Cluster.Controllers, Config: s.NodeConfig(),
 		Heap: s.Cluster.Heap, JVM: s.Cluster.JVM, Steady: f.steady,
-		Dir: filepath.Join(f.dir, name), CacheDir: filepath.Join(cache, "kbench"),
+		Dir: f.logsDir(), CacheDir: filepath.Join(cache, "kbench"),
 		KafkaHome: os.Getenv("KAFKA_HOME"), ProxyClients: needsProxy(s), Note: f.note,
 	}, nil
+}
+
+// logsDir is where the nodes of the cluster that is made now write.
+func (f *fleet) logsDir() string {
+	if f.made > 1 {
+		return filepath.Join(f.dir, fmt.Sprintf("cluster-%d", f.made))
+	}
+	return filepath.Join(f.dir, "cluster")
 }

@@ -143,7 +143,7 @@ func (a *app) selfTest(ctx context.Context, f doctorFlags) (dirs []string, remov
 		plan = append(plan, planned{Run: run})
 	}
 	j := &job{app: a, flags: runFlags{cluster: string(cluster.Embedded), driver: f.driver, out: f.out}, progress: newProgress(a.err, f.quiet), plan: plan}
-	if err := errors.Join(j.equip(), j.ready(nil)); err != nil {
+	if err := errors.Join(j.equip(), j.ready(ctx, nil)); err != nil {
 		return nil, remove, err
 	}
 	if err := j.runAll(ctx); err != nil {
