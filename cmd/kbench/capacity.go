@@ -138,7 +138,7 @@ func (h *hunt) plan(ctx context.Context, args []string) error {
 		return err
 	}
 	h.fleet.steady = true
-	if h.base = h.job.plan[0].Scenario; h.fleet.kind == cluster.Local {
+	if h.base = h.job.plan[0].Scenario; h.fleet.ownBrokers() {
 		// The data of a trial is gone before it fills the disk.
 		h.base, err = h.base.With(scenarios.Change{Path: "cluster.config.log.segment.delete.delay.ms", Value: "1s", From: "--set"})
 		if err != nil {
@@ -156,7 +156,7 @@ func (h *hunt) plan(ctx context.Context, args []string) error {
 func (h *hunt) warmUp() time.Duration {
 	switch {
 	case h.opts.warmup >= 0:
-	case h.fleet.kind == cluster.Local:
+	case h.fleet.ownBrokers():
 		h.opts.warmup = min(90*time.Second, h.opts.budget*3/10)
 	default:
 		h.opts.warmup = 5 * time.Second
@@ -506,7 +506,7 @@ func (h *hunt) warn(o capacity.Outcome, ended error) {
 	if by := h.doc.LimitedBy; by != nil && *by == "client" {
 		say("the machine that makes the load is the limit, not the cluster: use a larger one, or more producers")
 	}
-	if h.doc.Cluster.Kind == string(cluster.Local) {
+	if h.fleet.ownBrokers() {
 		say("brokers and load share this machine: compare the rate with others of this machine, and quote it for no other")
 	}
 	if n := len(h.foreign); n > 0 {

@@ -13,6 +13,7 @@ import (
 	"github.com/kbench/kbench/bench"
 	"github.com/kbench/kbench/internal/client"
 	"github.com/kbench/kbench/internal/cluster"
+	"github.com/kbench/kbench/internal/cluster/docker"
 	"github.com/kbench/kbench/internal/cluster/embedded"
 	"github.com/kbench/kbench/internal/cluster/external"
 	"github.com/kbench/kbench/internal/cluster/kept"
@@ -51,7 +52,8 @@ type fleet struct {
 	why       string // it was taken
 	bootstrap []string
 	security  map[string]string
-	dir       string     // of all runs; the nodes' logs go into cluster folders in it
+	dir       string // of all runs; the nodes' logs go into cluster folders in it
+	limits    containers
 	steady    bool       // brokers serve as fast as they can, rather than start fast
 	kept      *kept.Kept // the external cluster, where it is one that kbench keeps up
 	keeper    kept.Store // of it
@@ -81,7 +83,12 @@ func (f *fleet) choose(ctx context.Context, want cluster.Kind, plan []planned) e
 	if err != nil {
 		return err
 	}
-	f.kind, f.why, err = cluster.Choose(want, f.bootstrap, func() error { return local.Available(options) })
+	f.kind, f.why, err = cluster.Choose(want, f.bootstrap, func(k cluster.Kind) error {
+		if k == cluster.Docker {
+			return docker.Available(ctx, docker.Options{Image: f.limits.image, Note: f.note})
+		}
+		return local.Available(options)
+	})
 	if err != nil {
 		return err
 	}
@@ -116,6 +123,9 @@ func (f *fleet) canShow(s scenarios.Scenario) error {
 	return fmt.Errorf("%s cannot be shown on the %s cluster (taken because %s): it needs --cluster %s",
 		s.Name, f.kind, f.why, strings.Join(s.Clusters, " or "))
 }
+
+// ownBrokers tells whether brokers run on this machine, started for the runs.
+func (f *fleet) ownBrokers() bool { return f.kind == cluster.Local || f.kind == cluster.Docker }
 
 // forRun returns a healthy cluster for a scenario: the one at hand where it is the same and still whole, else a new one.
 func (f *fleet) forRun(ctx context.Context, s scenarios.Scenario) (*berth, error) {
@@ -162,6 +172,10 @@ func (f *fleet) bringUp(ctx context.Context, s scenarios.Scenario) (*berth, erro
 		}
 		b.logs = options.Dir
 		b.cluster, err = local.Start(ctx, options)
+	case cluster.Docker:
+		options := f.dockerOptions(s)
+		b.logs = options.Dir
+		b.cluster, err = docker.Start(ctx, options)
 	case cluster.Embedded:
 		b.cluster, err = embedded.Start(embedded.Options{Brokers: s.Cluster.Brokers, Config: s.NodeConfig()})
 	case cluster.External:

@@ -38,6 +38,7 @@ type runFlags struct {
 	repeat                              int
 	json, quiet, keep                   bool
 	timeout                             time.Duration
+	containers                          containers
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -76,8 +77,9 @@ objective, and says which differences are more than noise. What was interrupted 
 // add gives a command the flags that say which cluster is loaded, how, and where the result goes.
 func (f *runFlags) add(c *cobra.Command) {
 	flags := c.Flags()
-	flags.StringVar(&f.cluster, "cluster", defaultCluster, "kind of cluster: auto, local, embedded or external")
+	flags.StringVar(&f.cluster, "cluster", defaultCluster, "kind of cluster: auto, local, docker, embedded or external")
 	flags.StringSliceVar(&f.bootstrap, "bootstrap-server", nil, "addresses of an external cluster, HOST:PORT,... (with --cluster external left out: those of the one cluster that 'kbench cluster up' keeps)")
+	f.containers.add(c)
 	flags.StringVar(&f.commandConfig, "command-config", "", "file of Kafka client properties for every client")
 	flags.StringArrayVarP(&f.properties, "client-property", "X", nil, "a property of every client that knows it: key=value; only producers: producer.key=value; only consumers: consumer.key=value")
 	flags.StringVar(&f.driver, "driver", defaultDriver, "client library under test: confluent or franz")
@@ -87,7 +89,7 @@ func (f *runFlags) add(c *cobra.Command) {
 	flags.BoolVar(&f.json, "json", false, "print the result document instead of the summary")
 	flags.BoolVar(&f.quiet, "quiet", false, "no progress on stderr")
 	flags.BoolVar(&f.keep, "keep", false, "leave the run's topics on an external cluster")
-	_ = c.RegisterFlagCompletionFunc("cluster", cobra.FixedCompletions([]string{"auto", "local", "embedded", "external"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("cluster", cobra.FixedCompletions([]string{"auto", "local", "docker", "embedded", "external"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("driver", cobra.FixedCompletions([]string{"confluent", "franz"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
@@ -190,12 +192,16 @@ func (j *job) equip() error {
 		return fmt.Errorf("find kbench's own program: %w", err)
 	}
 	j.worker = []string{self, "worker"}
+	j.flags.containers.janitor = []string{self, "janitor"}
+	if _, err := j.flags.containers.bytes(); err != nil {
+		return usage(err)
+	}
 	return nil
 }
 
 // ready settles, for a plan that is made, where its runs lie and on what cluster they run.
 func (j *job) ready(ctx context.Context, security map[string]string) error {
-	j.fleet = &fleet{bootstrap: j.flags.bootstrap, security: security, note: j.progress.note}
+	j.fleet = &fleet{bootstrap: j.flags.bootstrap, security: security, limits: j.flags.containers, note: j.progress.note}
 	if err := j.fleet.choose(ctx, cluster.Kind(j.flags.cluster), j.plan); err != nil {
 		return usage(err)
 	}

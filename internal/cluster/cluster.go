@@ -61,6 +61,11 @@ type PeerLink interface {
 	PeersCut(node int32) (bool, error)
 }
 
+// Teller is the ability to ask one broker, and no other, who leads a partition.
+type Teller interface {
+	LeaderBy(ctx context.Context, broker int32, topic string, partition int32) (leader, epoch int32, err error)
+}
+
 // Refusal is how an AnswerFilter treats a Produce request.
 type Refusal uint8
 

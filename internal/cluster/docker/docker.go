@@ -47,6 +47,7 @@ var (
 	_ cluster.Cluster  = (*Cluster)(nil)
 	_ cluster.Process  = (*Cluster)(nil)
 	_ cluster.PeerLink = (*Cluster)(nil)
+	_ cluster.Teller   = (*Cluster)(nil)
 	_ cluster.Made     = (*Cluster)(nil)
 	_ cluster.Direct   = (*Cluster)(nil)
 	_ cluster.Logs     = (*Cluster)(nil)
@@ -75,7 +76,7 @@ func Start(ctx context.Context, options Options) (cluster.Cluster, error) {
 
 func (c *Cluster) start(ctx context.Context, o Options) error {
 	var err error
-	if c.engine, err = connect(ctx, !o.Keep); err != nil {
+	if c.engine, err = connect(ctx); err != nil {
 		return err
 	}
 	if err := c.engine.sweep(ctx, o.Note); err != nil {
@@ -110,7 +111,7 @@ func (c *Cluster) hireJanitor(o Options) (*janitor, error) {
 	switch {
 	case o.Keep:
 		return nil, nil
-	case c.engine.reaper:
+	case c.engine.noReaper == "":
 		o.Note("should kbench be killed, Ryuk removes the cluster")
 		return nil, nil
 	case len(o.Janitor) == 0:
@@ -255,7 +256,7 @@ var (
 
 // Remove removes a cluster that was kept, and whatever else has its label.
 func Remove(ctx context.Context, run string) error {
-	e, err := connect(ctx, false)
+	e, err := connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -264,7 +265,7 @@ func Remove(ctx context.Context, run string) error {
 
 // Attach finds a cluster that was kept. Logs of its nodes are followed into dir from now on, unless it is "".
 func Attach(ctx context.Context, run, dir string) (*Cluster, error) {
-	e, err := connect(ctx, false)
+	e, err := connect(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -300,7 +301,7 @@ func (c *Cluster) attach(ctx context.Context, run, dir string) error {
 
 // Kept lists the clusters that were left running on purpose.
 func Kept(ctx context.Context) (runs []string, err error) {
-	e, err := connect(ctx, false)
+	e, err := connect(ctx)
 	if err != nil {
 		return nil, err
 	}

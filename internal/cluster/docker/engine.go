@@ -23,21 +23,16 @@ const (
 type engine struct {
 	provider *testcontainers.DockerProvider // makes containers, and has Ryuk watch over them
 	client   client.APIClient               // does the rest
-	reaper   bool
-	noReaper string // why
+	noReaper string                         // why Ryuk does not, "" where it does
 }
 
-// connect finds the engine. reap asks for Ryuk, which is taken where its image is at hand: kbench pulls nothing for it.
-func connect(ctx context.Context, reap bool) (*engine, error) {
+// connect finds the engine. Ryuk is taken where its image is at hand: kbench pulls nothing for it.
+func connect(ctx context.Context) (*engine, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectLimit)
 	defer cancel()
-	e := &engine{noReaper: "not wanted"}
-	if reap {
-		e.noReaper = whyNoRyuk(ctx)
-		e.reaper = e.noReaper == ""
-	}
-	if !e.reaper {
-		// The only way to tell testcontainers, which reads it once: whoever asked for none first, has none.
+	e := &engine{noReaper: whyNoRyuk(ctx)}
+	if e.noReaper != "" {
+		// The only way to tell testcontainers, which reads it once, when it first connects.
 		if err := os.Setenv(ryukDisabled, "true"); err != nil {
 			return nil, err
 		}
@@ -59,9 +54,6 @@ const ryukDisabled = "TESTCONTAINERS_RYUK_DISABLED"
 
 // whyNoRyuk is "" where Ryuk can be had.
 func whyNoRyuk(ctx context.Context) string {
-	if os.Getenv(ryukDisabled) == "true" {
-		return ryukDisabled + " is set"
-	}
 	c, err := client.New(client.FromEnv)
 	if err == nil {
 		defer c.Close()
@@ -69,6 +61,9 @@ func whyNoRyuk(ctx context.Context) string {
 	}
 	if err != nil {
 		return "the image " + testcontainers.ReaperDefaultImage + " is not at hand"
+	}
+	if os.Getenv(ryukDisabled) == "true" {
+		return ryukDisabled + " is set"
 	}
 	return ""
 }

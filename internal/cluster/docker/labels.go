@@ -30,11 +30,14 @@ func (c *Cluster) labels() map[string]string {
 	if c.Keep {
 		all[keptLabel] = "true"
 	}
-	if c.engine.reaper {
+	if c.watchedByRyuk() {
 		testcontainers.AddGenericLabels(all)
 	}
 	return all
 }
+
+// watchedByRyuk tells whether Ryuk removes the cluster.
+func (c *Cluster) watchedByRyuk() bool { return c.engine.noReaper == "" && !c.Keep }
 
 // self names this process for good: its machine, that machine's boot, its id and its start.
 func self() string {

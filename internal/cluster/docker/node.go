@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"path/filepath"
 	"strconv"
@@ -36,7 +37,12 @@ func (c *Cluster) request(id int32) testcontainers.ContainerRequest {
 	labels := c.labels()
 	labels[nodeLabel] = strconv.Itoa(int(id))
 	r := testcontainers.ContainerRequest{
-		Image: c.Image, Name: c.container(id), Labels: labels, Env: c.environment(id),
+		Image: c.Image, Name: c.container(id), Labels: maps.Clone(labels), Env: c.environment(id),
+		ConfigModifier: func(config *container.Config) {
+			if !c.watchedByRyuk() { // else testcontainers' own labels would have it so
+				config.Labels = labels
+			}
+		},
 		HostConfigModifier: func(h *container.HostConfig) {
 			h.Mounts = []mount.Mount{{
 				Type: mount.TypeVolume, Source: c.container(id), Target: dataDir, VolumeOptions: &mount.VolumeOptions{Labels: c.labels()},

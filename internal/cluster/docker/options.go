@@ -88,7 +88,7 @@ func Available(ctx context.Context, o Options) error {
 	if o.Note == nil {
 		o.Note = func(string, ...any) {}
 	}
-	e, err := connect(ctx, false)
+	e, err := connect(ctx)
 	if err != nil {
 		return err
 	}

@@ -61,6 +61,14 @@ func (c *Cluster) awaitPeers(ctx context.Context, id int32, want bool) error {
 	})
 }
 
+// LeaderBy asks one broker, past the proxies: see cluster.Teller.
+func (c *Cluster) LeaderBy(ctx context.Context, broker int32, topic string, partition int32) (leader, epoch int32, err error) {
+	if err := c.known(broker); err != nil {
+		return -1, -1, err
+	}
+	return kraft.LeaderBy(ctx, kraft.Loopback(c.Places[broker].Direct), topic, partition)
+}
+
 // orSaying is the error, or where it is nil and the condition holds, another one.
 func orSaying(err error, holds bool, format string, args ...any) error {
 	if err == nil && holds {
