@@ -75,7 +75,8 @@ func (f *fleet) room(ctx context.Context) error {
 // but nobody stands between them and clients, and they have the settings they were started with.
 func keptCanShow(r kept.Record, s scenarios.Scenario) error {
 	var problems []string
-	if !slices.Contains(s.Clusters, string(cluster.Local)) && !slices.Contains(s.Clusters, string(cluster.External)) {
+	shows := func(kind cluster.Kind) bool { return slices.Contains(s.Clusters, string(kind)) }
+	if !shows(r.Spec.Kind) && !shows(cluster.External) {
 		problems = append(problems, "it needs --cluster "+strings.Join(s.Clusters, " or "))
 	}
 	if needsProxy(s) {

@@ -35,7 +35,7 @@ const askEvery = 50 * time.Millisecond
 // Open a kept cluster for a run, and heal what an earlier run that was killed has left: nodes that are dead or paused. The
 // admin must be connected to it, and stays the caller's to close. logs takes the nodes' logs where they lie nowhere on this
 // machine.
-func (s Store) Open(ctx context.Context, r Record, logs string, admin client.Admin) (*Cluster, error) {
+func (s Store) Open(ctx context.Context, r Record, logs string, admin client.Admin) (cluster.Cluster, error) {
 	k, err := s.open(ctx, r.Spec.Name, logs)
 	if err != nil {
 		return nil, fmt.Errorf("kept cluster %s: %w", r.Spec.Name, err)
@@ -44,7 +44,22 @@ func (s Store) Open(ctx context.Context, r Record, logs string, admin client.Adm
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("kept cluster %s: %w", r.Spec.Name, err), k.Close())
 	}
+	if link, ok := k.Nodes.(linked); ok {
+		return &Linked{c, link}, nil
+	}
 	return c, nil
+}
+
+// linked are nodes that can be cut from their peers.
+type linked interface {
+	cluster.PeerLink
+	cluster.Teller
+}
+
+// Linked is a kept cluster whose nodes are linked by a network of their own.
+type Linked struct {
+	*Cluster
+	linked
 }
 
 func open(ctx context.Context, k Kept, admin client.Admin, note func(format string, args ...any)) (*Cluster, error) {
@@ -76,11 +91,28 @@ func (c *Cluster) heal(ctx context.Context, note func(format string, args ...any
 			note("node %d is paused, and goes on", id)
 			err = c.Resume(ctx, id)
 		}
+		if err == nil {
+			err = c.join(ctx, id, note)
+		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// join links a node with its peers again, where it was cut from them.
+func (c *Cluster) join(ctx context.Context, id int32, note func(format string, args ...any)) error {
+	link, ok := c.Nodes.(cluster.PeerLink)
+	if !ok {
+		return nil
+	}
+	cut, err := link.PeersCut(id)
+	if err != nil || !cut {
+		return err
+	}
+	note("node %d is cut from its peers, and is joined with them", id)
+	return link.JoinPeers(ctx, id)
 }
 
 // complete waits until every broker is registered.
@@ -122,6 +154,12 @@ func (c *Cluster) allRun() error {
 		st, err := c.State(id)
 		if err == nil && st.State != proc.Running {
 			err = fmt.Errorf("node %d is %s", id, st.State)
+		}
+		if link, ok := c.Nodes.(cluster.PeerLink); ok && err == nil {
+			var cut bool
+			if cut, err = link.PeersCut(id); cut {
+				err = fmt.Errorf("node %d is cut from its peers", id)
+			}
 		}
 		if err != nil {
 			return err

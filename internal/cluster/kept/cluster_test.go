@@ -62,6 +62,36 @@ func TestAKeptClusterIsAnExternalOneThatKbenchKnows(t *testing.T) {
 	ok(t, c.Close(), c.Kill(t.Context(), 1))
 }
 
+// linkedNodes can be cut from their peers.
+type linkedNodes struct {
+	stubNodes
+	cut map[int32]bool
+}
+
+func (n linkedNodes) CutPeers(_ context.Context, node int32) error  { n.cut[node] = true; return nil }
+func (n linkedNodes) JoinPeers(_ context.Context, node int32) error { n.cut[node] = false; return nil }
+func (n linkedNodes) PeersCut(node int32) (bool, error)             { return n.cut[node], nil }
+func (n linkedNodes) LeaderBy(context.Context, int32, string, int32) (int32, int32, error) {
+	return 1, 0, nil
+}
+
+func TestOpenJoinsWhatAnEarlierRunHasCut(t *testing.T) {
+	nodes := newFake()
+	n := linkedNodes{stubNodes{nodes, ""}, map[int32]bool{1: true}}
+	c, err := open(t.Context(), Kept{record(), n}, admin{nodes: nodes}, t.Logf)
+	ok(t, err)
+	if n.cut[1] {
+		t.Error("broker 1 is cut from its peers")
+	}
+	ok(t, c.Healthy(t.Context()))
+	n.cut[1] = true
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := c.Healthy(ctx); err == nil || !strings.Contains(err.Error(), "node 1 is cut from its peers") {
+		t.Errorf("while it is cut: %v", err)
+	}
+}
+
 func TestOpenSaysWhichBrokersAreMissing(t *testing.T) {
 	r := record()
 	r.Brokers = []int32{1, 1001}
