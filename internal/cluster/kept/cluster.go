@@ -19,6 +19,7 @@ type Cluster struct {
 	*external.Cluster
 	Nodes
 	record Record
+	admin  client.Admin
 }
 
 var (
@@ -29,8 +30,11 @@ var (
 	_ cluster.Logs    = (*Cluster)(nil)
 )
 
-// askEvery while something is waited for.
-const askEvery = 50 * time.Millisecond
+// A cluster that is waited for is asked so often, and each time given so long.
+const (
+	askEvery    = 50 * time.Millisecond
+	answerLimit = 5 * time.Second
+)
 
 // Open a kept cluster for a run, and heal what an earlier run that was killed has left: nodes that are dead or paused. The
 // admin must be connected to it, and stays the caller's to close. logs takes the nodes' logs where they lie nowhere on this
@@ -63,11 +67,11 @@ type Linked struct {
 }
 
 func open(ctx context.Context, k Kept, admin client.Admin, note func(format string, args ...any)) (*Cluster, error) {
-	c := &Cluster{Nodes: k.Nodes, record: k.Record}
+	c := &Cluster{Nodes: k.Nodes, record: k.Record, admin: admin}
 	if err := c.heal(ctx, note); err != nil {
 		return nil, err
 	}
-	if err := c.complete(ctx, admin); err != nil {
+	if err := c.Healthy(ctx); err != nil {
 		return nil, err
 	}
 	var err error
@@ -115,20 +119,6 @@ func (c *Cluster) join(ctx context.Context, id int32, note func(format string, a
 	return link.JoinPeers(ctx, id)
 }
 
-// complete waits until every broker is registered.
-func (c *Cluster) complete(ctx context.Context, admin client.Admin) error {
-	for {
-		now, err := admin.Brokers(ctx)
-		known := slices.Sorted(maps.Keys(now))
-		if err == nil && slices.Equal(known, c.record.Brokers) {
-			return nil
-		}
-		if !pause(ctx, askEvery) {
-			return errors.Join(fmt.Errorf("brokers %v are registered of %v: %w", known, c.record.Brokers, context.Cause(ctx)), err)
-		}
-	}
-}
-
 // Info of an external cluster of which kbench knows what it is.
 func (c *Cluster) Info() cluster.Info {
 	i := c.record.Info
@@ -136,17 +126,37 @@ func (c *Cluster) Info() cluster.Info {
 	return i
 }
 
-// Healthy waits until every node runs and every broker is registered.
+// Healthy waits until every node runs, and every broker is registered and answers: of one that was started within its
+// session, others say that it is there all the while.
 func (c *Cluster) Healthy(ctx context.Context) error {
 	for {
-		err := c.allRun()
+		err := errors.Join(c.allRun(), c.allServe(ctx))
 		if err == nil {
-			return c.Cluster.Healthy(ctx)
+			return nil
 		}
 		if !pause(ctx, askEvery) {
 			return fmt.Errorf("%w; last: %w", context.Cause(ctx), err)
 		}
 	}
+}
+
+// allServe says which brokers are not registered, or do not answer themselves.
+func (c *Cluster) allServe(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, answerLimit)
+	defer cancel()
+	registered, err := c.admin.Brokers(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range c.record.Brokers {
+		if _, ok := registered[id]; !ok {
+			return fmt.Errorf("broker %d is not registered", id)
+		}
+		if _, err := c.admin.BrokerConfig(ctx, id); err != nil {
+			return fmt.Errorf("broker %d does not answer: %w", id, err)
+		}
+	}
+	return nil
 }
 
 func (c *Cluster) allRun() error {

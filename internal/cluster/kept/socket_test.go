@@ -20,6 +20,7 @@ type fake struct {
 	mu      sync.Mutex
 	done    []string
 	states  map[int32]string
+	asked   int        // times for a broker's configuration
 	stopped chan error // why a Stop that lasts was given up
 }
 
