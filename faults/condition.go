@@ -49,7 +49,7 @@ func (r *runner) figure(ctx context.Context, c *scenarios.Condition) (int64, err
 	case "processed":
 		return int64(r.env.Workers.Counters(t.Kind, t.N)["processed"]), nil
 	case "isr", "leader", "epoch":
-		p, err := ask(ctx, askLimit, func(ctx context.Context) (client.PartitionState, error) { return stateOf(ctx, r.env, partitionOf(t)) })
+		p, err := r.partition(ctx, partitionOf(t))
 		return map[string]int64{"isr": int64(len(p.ISR)), "leader": int64(p.Leader), "epoch": int64(p.Epoch)}[c.Func], err
 	case "end":
 		return r.end(ctx, partitionOf(t))
@@ -60,6 +60,24 @@ func (r *runner) figure(ctx context.Context, c *scenarios.Condition) (int64, err
 		return int64(g.members), err
 	}
 	return 0, fmt.Errorf("no figure is called %q", c.Func)
+}
+
+// partition is what the cluster says of one now. A broker that lags behind, or is cut from the others, does not count: a
+// partition's leader epoch never goes back.
+func (r *runner) partition(ctx context.Context, of client.Partition) (client.PartitionState, error) {
+	p, err := ask(ctx, askLimit, func(ctx context.Context) (client.PartitionState, error) { return stateOf(ctx, r.env, of) })
+	if err != nil {
+		return p, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, was := range []client.PartitionState{r.told[of], r.seen.partitions[of]} {
+		if was.Epoch > p.Epoch {
+			p = was
+		}
+	}
+	r.told[of] = p
+	return p, nil
 }
 
 func (r *runner) filteredSince() (int64, error) {

@@ -29,8 +29,8 @@ type Env struct {
 
 	AcksAll bool // an acknowledgement waits for all in-sync replicas
 
-	// AtRest is told of a node whose process has just been killed, stopped or paused: "dead" or "paused". What it has
-	// on disk does not change any more until GoesOn has returned. Both may be nil.
+	// AtRest is told of a node whose process has just been killed, stopped or paused: "dead" or "paused", or that is about
+	// to join its peers again: "isolated". What it has on disk is not taken back before GoesOn has returned. Both may be nil.
 	AtRest func(node int32, state string)
 	GoesOn func(node int32)
 

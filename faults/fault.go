@@ -52,7 +52,8 @@ func kinds() map[string]kind {
 	const nodes = "leader, follower, followers, broker, controller, coordinator"
 	const anyone = nodes + "; producer, consumer, processor"
 	const processes = "nodes or workers that are processes (simulated on embedded clusters: brokers are detached)"
-	const proxies = "clients that go through kbench's proxies: a local cluster"
+	const proxies = "clients that go through kbench's proxies: a local cluster, or one in containers"
+	const networks = "brokers on networks of their own: a cluster in containers"
 	known := map[string]kind{}
 	add := func(name, targets, about, needs string, make func(order) Fault) {
 		known[name] = kind{make, Description{name, targets, about, needs}}
@@ -60,6 +61,7 @@ func kinds() map[string]kind {
 	add("kill", anyone, "SIGKILL: it dies at once, unable to say goodbye; healed by a new start", processes, newKill)
 	add("stop", nodes, "SIGTERM: a clean shutdown that hands leaderships over; healed by a new start", processes, newStop)
 	add("pause", anyone, "SIGSTOP: it stands still but keeps its connections; healed by SIGCONT", "nodes or workers that are processes (simulated on embedded clusters: a leader stands still)", newPause)
+	add("isolate", nodes, "cut from its peers and the controllers while clients still reach it; healed by joining it again", networks, newIsolate)
 	add("restart", nodes, "a clean stop and, after 'for', a start", processes, newRestart)
 	add("rolling-restart", "brokers", "every broker restarted in turn, each back in sync before the next", processes, newRolling)
 	add("cut-acks", "a topic", "requests reach the broker and are appended, their answers do not come back", proxies, newCutAcks)

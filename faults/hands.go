@@ -17,6 +17,7 @@ const (
 	statePaused   = "paused"
 	stateDead     = "dead"
 	stateDetached = "detached"
+	stateIsolated = "isolated"
 )
 
 // victim is a node of the cluster, or a worker where role is set.

@@ -39,6 +39,7 @@ type runner struct {
 	pending    []pending    // not healed yet, in the order of the changes
 	names      map[string]aimed
 	seen       view
+	told       map[client.Partition]client.PartitionState // to conditions, the newest
 
 	watched  subjects // constant
 	filtered int      // requests treated before this run; constant
@@ -53,7 +54,7 @@ type pending struct {
 // run makes a runner, looks at the cluster while it is whole, lets play do its work, and heals whatever happened. It
 // returns once the cluster shows that it has got over the faults, or lingerLimit has passed.
 func run(ctx context.Context, env Env, watched subjects, live func([]rundir.Fault), play func(*runner) error) ([]rundir.Fault, error) {
-	r := &runner{env: env, live: live, poked: make(chan struct{}, 1), names: map[string]aimed{}, watched: watched}
+	r := &runner{env: env, live: live, poked: make(chan struct{}, 1), names: map[string]aimed{}, told: map[client.Partition]client.PartitionState{}, watched: watched}
 	watching, stop := context.WithCancel(ctx)
 	var watch sync.WaitGroup
 	defer watch.Wait()
@@ -134,6 +135,9 @@ func (r *runner) undo(ctx context.Context, p pending) error {
 		}
 		letGo = env.Now()
 	}
+	if p.undo.Do == undoRejoin && p.by != nil {
+		p.by.askTheIsolated(ctx, p.undo.victim())
+	}
 	if err := (hands{env}).undo(ctx, p.undo); err != nil {
 		err = fmt.Errorf("%s %s: %w", p.undo.Do, r.subject(p.undo), err)
 		if p.by != nil {
@@ -164,6 +168,9 @@ func (r *runner) healed(p pending, letGo int64) {
 		if state, pid, err := (hands{r.env}).state(v); err == nil {
 			in.line(fmt.Sprintf("%s is %s again%s", r.name(v), state, asProcess(pid)))
 		}
+	}
+	if p.undo.Do == undoRejoin {
+		in.line(fmt.Sprintf("%s is on its peers' network again", r.name(p.undo.victim())))
 	}
 	if !slices.ContainsFunc(r.pending, func(p pending) bool { return p.by == in }) && in.rec.At != 0 {
 		at := r.env.Now()

@@ -52,6 +52,8 @@ func (r *runner) step(ctx context.Context, s scenarios.Step, rng *rand.Rand) err
 		return within(ctx, askLimit, func(ctx context.Context) error { return r.checkNow(ctx, s.When) })
 	case "resume":
 		return r.undoFor(ctx, undoResume, s.Target, rng)
+	case "rejoin":
+		return r.undoFor(ctx, undoRejoin, s.Target, rng)
 	case "start":
 		return within(ctx, sendLimit, func(ctx context.Context) error { return r.start(ctx, s.Target, rng) })
 	case "restore":

@@ -15,7 +15,7 @@ import (
 // prepared is a runner that has not begun.
 func prepared(t *testing.T, env Env) *runner {
 	t.Helper()
-	r := &runner{env: env, poked: make(chan struct{}, 1), names: map[string]aimed{}, watched: subjects{topics: env.Topics}}
+	r := &runner{env: env, poked: make(chan struct{}, 1), names: map[string]aimed{}, told: map[client.Partition]client.PartitionState{}, watched: subjects{topics: env.Topics}}
 	if err := r.lookBefore(limited(t)); err != nil {
 		t.Fatal(err)
 	}

@@ -19,12 +19,13 @@ const (
 	undoResume   = "resume"
 	undoUnfilter = "unfilter"
 	undoRelease  = "release-worker"
+	undoRejoin   = "rejoin"
 )
 
 // Undo is plain data that heals one change. It is journalled before the change is made.
 type Undo struct {
-	Do     string `json:"do"`               // start, resume, unfilter, release-worker
-	Node   int32  `json:"node,omitempty"`   // start, resume: of a node
+	Do     string `json:"do"`               // start, resume, unfilter, release-worker, rejoin
+	Node   int32  `json:"node,omitempty"`   // start, resume, rejoin: of a node
 	Role   string `json:"role,omitempty"`   // start, resume, release-worker: of a worker
 	Worker int    `json:"worker,omitempty"` // likewise
 	Pid    int    `json:"pid,omitempty"`    // the process as it was; with its start time it names one process for good
@@ -58,6 +59,9 @@ func (h hands) undo(ctx context.Context, u Undo) error {
 		return unfilter(h.env.Cluster)
 	}
 	v := u.victim()
+	if u.Do == undoRejoin {
+		return h.rejoin(ctx, v)
+	}
 	state, _, err := h.state(v)
 	if err != nil {
 		return err

@@ -149,14 +149,17 @@ func (s *Scenario) isolate() {
 // does not replicate, so that it has no ISR and truncates nothing; its brokers can be cut off, which stands for a kill or
 // a stop, and its coordinators and controller stay where they are. A leader can stand still, which shows how long clients
 // wait, and nothing that a promise rests on. A cluster that kbench did not start
-// has no processes to hurt. Neither of the two has a proxy in front of it.
+// has no processes to hurt. Neither of the two has a proxy in front of it. Only containers have networks of their own, from
+// which a broker can be cut.
 func (s *Scenario) shownBy() []string {
-	embedded, external := true, true
+	local, embedded, external := true, true, true
 	for verb, t := range s.done() {
 		node := !t.worker() && t.Kind != TopicTarget && t.Kind != TransactionalID
 		switch verb {
 		case "cut-acks", "refuse-produce", "delay-end-txn":
 			embedded, external = false, false
+		case "isolate":
+			local, embedded, external = false, false, false
 		case "pause":
 			embedded, external = embedded && (!node || s.Guarantee == Unjudged && t.Kind == Leader), external && !node
 		case "kill", "stop", "restart", "rolling-restart":
@@ -169,7 +172,11 @@ func (s *Scenario) shownBy() []string {
 		external = external && c.Func != "filtered"
 	})
 	external = external && !s.needsShortSessions()
-	kinds := []string{"local"}
+	var kinds []string
+	if local {
+		kinds = append(kinds, "local")
+	}
+	kinds = append(kinds, "docker")
 	if embedded {
 		kinds = append(kinds, "embedded")
 	}

@@ -68,7 +68,7 @@ const (
 	ofKey     = "of"
 )
 
-// drawable are the verbs that a series can draw from: those that are done to one victim.
+// drawable are the verbs that a series can draw from: those that are done to one victim, on any real cluster.
 func drawable() []string {
 	var names []string
 	for _, v := range verbs() {

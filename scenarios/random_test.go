@@ -152,7 +152,7 @@ func TestSeriesShapeTheRun(t *testing.T) {
 	if !s.Producers.Process || !s.Consumers[0].Process || !s.Processor.Process {
 		t.Errorf("processes: producers %v, consumers %v, processors %v", s.Producers.Process, s.Consumers[0].Process, s.Processor.Process)
 	}
-	if !slices.Equal(s.Clusters, []string{"local"}) {
+	if !slices.Equal(s.Clusters, []string{"local", "docker"}) {
 		t.Errorf("clusters %v", s.Clusters)
 	}
 	clients := parsed(t, "load: {rate: 1/s, duration: 1m}\nfaults: [{random: [kill, pause], of: [producer], every: 5s, for: 1s}]")

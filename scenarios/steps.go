@@ -17,6 +17,7 @@ type object uint8
 
 const (
 	toAnyone       object = iota // brokers, controllers, coordinators, workers, names
+	toNodes                      // brokers, controllers, coordinators, names
 	toWorkers                    // workers, names
 	toTopics                     // the topic whose produce requests are treated
 	toTransactions               // the transactional id whose transactions end late
@@ -36,10 +37,10 @@ type verb struct {
 func verbs() []verb {
 	return []verb{
 		{"kill", toAnyone, true, []string{"as"}}, {"stop", toAnyone, true, []string{"as"}}, {"pause", toAnyone, true, []string{"as"}},
-		{"restart", toAnyone, true, []string{"as"}}, {"rolling-restart", toAll, true, nil},
+		{"isolate", toNodes, true, []string{"as"}}, {"restart", toAnyone, true, []string{"as"}}, {"rolling-restart", toAll, true, nil},
 		{"cut-acks", toTopics, true, []string{"count"}}, {"refuse-produce", toTopics, true, []string{"count"}},
 		{"delay-end-txn", toTransactions, true, []string{"after", "count"}},
-		{"resume", toAnyone, false, nil}, {"start", toAnyone, false, nil}, {"restore", toTreated, false, nil},
+		{"rejoin", toNodes, false, nil}, {"resume", toAnyone, false, nil}, {"start", toAnyone, false, nil}, {"restore", toTreated, false, nil},
 		{"hold", toWorkers, false, []string{"at"}}, {"release", toWorkers, false, nil},
 		{"send", toNothing, false, []string{"open"}}, {"flush", toNothing, false, nil}, {"wait", toNothing, false, nil},
 		{"await", toNothing, false, []string{"within"}}, {"check", toNothing, false, nil},
@@ -250,11 +251,13 @@ func (o object) parse(s string) (Target, error) {
 // refuses says what was expected where the target is not of a kind that the verb can be done to.
 func (o object) refuses(t Target) string {
 	switch {
+	case o == toNodes && t.worker():
+		return "takes brokers and controllers"
 	case o == toWorkers && !t.worker() && t.Kind != Named:
 		return "takes producer(N), consumer(N) or processor(N)"
 	case o == toAll && t.Kind != Brokers:
 		return "takes brokers"
-	case o == toAnyone && t.Kind == Brokers:
+	case (o == toAnyone || o == toNodes) && t.Kind == Brokers:
 		return "takes one target at a time, such as broker(1) or followers(orders/0)"
 	}
 	return ""

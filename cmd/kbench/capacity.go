@@ -98,7 +98,7 @@ type hunt struct {
 func (a *app) capacity(ctx context.Context, f capacityFlags, args []string) error {
 	h := &hunt{job: job{app: a, flags: f.runFlags, progress: newProgress(a.err, f.quiet), noLooks: true}, opts: f, began: time.Now()}
 	h.brief = !h.progress.terminal
-	if err := h.plan(args); err != nil {
+	if err := h.plan(ctx, args); err != nil {
 		return err
 	}
 	h.deadline = h.began.Add(f.budget - min(closing, f.budget/5))
@@ -114,7 +114,7 @@ func (a *app) capacity(ctx context.Context, f capacityFlags, args []string) erro
 var errBudget = errors.New("the time budget is over")
 
 // plan reads and checks everything before anything starts.
-func (h *hunt) plan(args []string) error {
+func (h *hunt) plan(ctx context.Context, args []string) error {
 	if len(args) == 0 {
 		args = []string{"capacity"}
 	}
@@ -135,11 +135,11 @@ func (h *hunt) plan(args []string) error {
 	if _, err := os.Lstat(filepath.Join(h.flags.out, capacityFile)); !errors.Is(err, fs.ErrNotExist) {
 		return usage(errors.Join(fmt.Errorf("%s holds a search already: give another folder with --out", h.flags.out), err))
 	}
-	if err := h.prepare(args); err != nil {
+	if err := h.prepare(ctx, args); err != nil {
 		return err
 	}
 	h.fleet.steady = true
-	if h.base = h.job.plan[0].Scenario; h.fleet.kind == cluster.Local {
+	if h.base = h.job.plan[0].Scenario; h.fleet.ownBrokers() {
 		// The data of a trial is gone before it fills the disk.
 		h.base, err = h.base.With(scenarios.Change{Path: "cluster.config.log.segment.delete.delay.ms", Value: "1s", From: "--set"})
 		if err != nil {
@@ -157,7 +157,7 @@ func (h *hunt) plan(args []string) error {
 func (h *hunt) warmUp() time.Duration {
 	switch {
 	case h.opts.warmup >= 0:
-	case h.fleet.kind == cluster.Local:
+	case h.fleet.ownBrokers():
 		h.opts.warmup = min(90*time.Second, h.opts.budget*3/10)
 	default:
 		h.opts.warmup = 5 * time.Second
@@ -507,7 +507,7 @@ func (h *hunt) warn(o capacity.Outcome, ended error) {
 	if by := h.doc.LimitedBy; by != nil && *by == "client" {
 		say("the machine that makes the load is the limit, not the cluster: use a larger one, or more producers")
 	}
-	if h.doc.Cluster.Kind == string(cluster.Local) {
+	if h.fleet.ownBrokers() {
 		say("brokers and load share this machine: compare the rate with others of this machine, and quote it for no other")
 	}
 	if n := len(h.foreign); n > 0 {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,8 +13,10 @@ import (
 	"github.com/kbench/kbench/bench"
 	"github.com/kbench/kbench/internal/client"
 	"github.com/kbench/kbench/internal/cluster"
+	"github.com/kbench/kbench/internal/cluster/docker"
 	"github.com/kbench/kbench/internal/cluster/embedded"
 	"github.com/kbench/kbench/internal/cluster/external"
+	"github.com/kbench/kbench/internal/cluster/kept"
 	"github.com/kbench/kbench/internal/cluster/local"
 	"github.com/kbench/kbench/internal/driver/confluent"
 	"github.com/kbench/kbench/internal/driver/franz"
@@ -52,7 +53,10 @@ type fleet struct {
 	bootstrap []string
 	security  map[string]string
 	dir       string // of all runs; the nodes' logs go into cluster folders in it
-	steady    bool   // brokers serve as fast as they can, rather than start fast
+	limits    containers
+	steady    bool       // brokers serve as fast as they can, rather than start fast
+	kept      *kept.Kept // the external cluster, where it is one that kbench keeps up
+	keeper    kept.Store // of it
 	note      func(format string, args ...any)
 
 	made    int
@@ -71,28 +75,57 @@ type berth struct {
 }
 
 // choose settles the kind of cluster, before anything starts, and refuses scenarios that it cannot show.
-func (f *fleet) choose(want cluster.Kind, plan []planned) error {
+func (f *fleet) choose(ctx context.Context, want cluster.Kind, plan []planned) error {
+	if err := f.findKept(ctx, want); err != nil {
+		return err
+	}
 	options, err := f.localOptions(plan[0].Scenario)
 	if err != nil {
 		return err
 	}
-	f.kind, f.why, err = cluster.Choose(want, f.bootstrap, func() error { return local.Available(options) })
+	f.kind, f.why, err = cluster.Choose(want, f.bootstrap, func(k cluster.Kind) error {
+		if k == cluster.Docker {
+			return docker.Available(ctx, docker.Options{Image: f.limits.image, Note: f.note})
+		}
+		return local.Available(options)
+	})
 	if err != nil {
+		return err
+	}
+	if f.kept != nil {
+		f.why = strings.Join(f.bootstrap, ",") + " is the kept cluster " + f.kept.Spec.Name
+	}
+	if err := f.room(ctx); err != nil {
 		return err
 	}
 	var problems []error
 	refused := map[string]bool{}
 	for _, p := range plan {
-		s := p.Scenario
-		if slices.Contains(s.Clusters, string(f.kind)) || refused[s.Name] {
+		if refused[p.Scenario.Name] {
 			continue
 		}
-		refused[s.Name] = true
-		problems = append(problems, fmt.Errorf("%s cannot be shown on the %s cluster (taken because %s): it needs --cluster %s",
-			s.Name, f.kind, f.why, strings.Join(s.Clusters, " or ")))
+		if err := f.canShow(p.Scenario); err != nil {
+			refused[p.Scenario.Name] = true
+			problems = append(problems, err)
+		}
 	}
 	return errors.Join(problems...)
 }
+
+// canShow says why the cluster cannot show a scenario.
+func (f *fleet) canShow(s scenarios.Scenario) error {
+	if f.kept != nil {
+		return keptCanShow(f.kept.Record, s)
+	}
+	if slices.Contains(s.Clusters, string(f.kind)) {
+		return nil
+	}
+	return fmt.Errorf("%s cannot be shown on the %s cluster (taken because %s): it needs --cluster %s",
+		s.Name, f.kind, f.why, strings.Join(s.Clusters, " or "))
+}
+
+// ownBrokers tells whether brokers run on this machine, started for the runs.
+func (f *fleet) ownBrokers() bool { return f.kind == cluster.Local || f.kind == cluster.Docker }
 
 // forRun returns a healthy cluster for a scenario: the one at hand where it is the same and still whole, else a new one.
 func (f *fleet) forRun(ctx context.Context, s scenarios.Scenario) (*berth, error) {
@@ -139,11 +172,15 @@ func (f *fleet) bringUp(ctx context.Context, s scenarios.Scenario) (*berth, erro
 		}
 		b.logs = options.Dir
 		b.cluster, err = local.Start(ctx, options)
+	case cluster.Docker:
+		options := f.dockerOptions(s)
+		b.logs = options.Dir
+		b.cluster, err = docker.Start(ctx, options)
 	case cluster.Embedded:
 		b.cluster, err = embedded.Start(embedded.Options{Brokers: s.Cluster.Brokers, Config: s.NodeConfig()})
 	case cluster.External:
 		if b.admin, err = franz.NewAdmin(f.bootstrap, f.security); err == nil {
-			b.cluster, err = external.Open(ctx, f.bootstrap, b.admin)
+			b.cluster, err = f.openExternal(ctx, b.admin)
 		}
 	}
 	if err != nil {
@@ -165,6 +202,16 @@ func (f *fleet) bringUp(ctx context.Context, s scenarios.Scenario) (*berth, erro
 	return b, nil
 }
 
+// openExternal takes a cluster that is there.
+func (f *fleet) openExternal(ctx context.Context, admin client.Admin) (cluster.Cluster, error) {
+	if f.kept == nil {
+		return external.Open(ctx, f.bootstrap, admin)
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	return f.keeper.Open(ctx, f.kept.Record, f.logsDir(), admin)
+}
+
 // needsProxy tells whether the scenario treats single requests or answers, which takes someone between clients and brokers.
 // No other scenario gets a proxy: it costs throughput.
 func needsProxy(s scenarios.Scenario) bool {
@@ -177,18 +224,20 @@ func needsProxy(s scenarios.Scenario) bool {
 
 // localOptions are those of a cluster of processes for a scenario.
 func (f *fleet) localOptions(s scenarios.Scenario) (local.Options, error) {
-	cache, err := os.UserCacheDir()
+	o, err := localBase()
 	if err != nil {
-		return local.Options{}, fmt.Errorf("no folder to keep Kafka in: %w", err)
+		return local.Options{}, err
 	}
-	name := "cluster"
+	o.Brokers, o.Controllers, o.Config = s.Cluster.Brokers, s.Cluster.Controllers, s.NodeConfig()
+	o.Heap, o.JVM, o.Steady = s.Cluster.Heap, s.Cluster.JVM, f.steady
+	o.Dir, o.ProxyClients, o.Note = f.logsDir(), needsProxy(s), f.note
+	return o, nil
+}
+
+// logsDir is where the nodes of the cluster that is made now write.
+func (f *fleet) logsDir() string {
 	if f.made > 1 {
-		name = fmt.Sprintf("cluster-%d", f.made)
+		return filepath.Join(f.dir, fmt.Sprintf("cluster-%d", f.made))
 	}
-	return local.Options{
-		Brokers: s.Cluster.Brokers, Controllers: s.Cluster.Controllers, Config: s.NodeConfig(),
-		Heap: s.Cluster.Heap, JVM: s.Cluster.JVM, Steady: f.steady,
-		Dir: filepath.Join(f.dir, name), CacheDir: filepath.Join(cache, "kbench"),
-		KafkaHome: os.Getenv("KAFKA_HOME"), ProxyClients: needsProxy(s), Note: f.note,
-	}, nil
+	return filepath.Join(f.dir, "cluster")
 }

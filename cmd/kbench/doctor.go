@@ -10,6 +10,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kbench/kbench/internal/cluster"
+	"github.com/kbench/kbench/internal/cluster/local"
+	"github.com/kbench/kbench/internal/doctor"
+	"github.com/kbench/kbench/internal/doctor/machine"
 	"github.com/kbench/kbench/internal/rundir"
 	"github.com/kbench/kbench/internal/timing"
 	"github.com/kbench/kbench/reports"
@@ -26,33 +29,78 @@ func (a *app) doctorCommand() *cobra.Command {
 	var f doctorFlags
 	c := &cobra.Command{
 		Use:   "doctor [--timing [DIR...]]",
-		Short: "Check whether this machine can do kbench's work: whether its timings can be trusted",
-		Long: `Check whether this machine can do kbench's work.
+		Short: "Say what this machine allows: which clusters can run, and whether its timings can be trusted",
+		Long: `Say what this machine allows: which kinds of cluster can run on it, what would make its figures worse, and what to do about it.
 
-Without run directories kbench puts its load on a synthetic server (the embedded cluster) whose leader stands still for a
-second, and holds what it publishes against arithmetic: response and service time of acknowledgements, end-to-end latency,
-and the lag of the load, with a client's buffer that takes everything and with one that stops the sender. It takes half a minute.
+With --timing kbench puts its load on a synthetic server (the embedded cluster) whose leader stands still for a second, and holds
+what it publishes against arithmetic: response and service time of acknowledgements, end-to-end latency, and the lag of the load,
+with a client's buffer that takes everything and with one that stops the sender. It takes half a minute.
 
 With run directories of the scenario stalled-leader (or any that pauses the leader of one partition under a steady rate)
 it compares what was published of those runs. A run directory may also be a folder of them, as 'kbench run' leaves it.
 
-Exit codes: 0 every figure agrees · 2 usage error · 3 arithmetic has nothing to say about a run · 4 timings cannot be
-trusted · 130 interrupted.`,
-		Example: `  kbench doctor --timing
+Exit codes: 0 real brokers can run here, warnings or not; with --timing, every figure agrees · 2 usage error · 3 arithmetic has
+nothing to say about a run · 4 no real brokers can run here; with --timing, timings cannot be trusted · 130 interrupted.`,
+		Example: `  kbench doctor
+  kbench doctor --timing
   kbench doctor --timing --driver franz --json
   kbench run stalled-leader --cluster local --out stalled && kbench doctor --timing stalled`,
-		RunE: func(c *cobra.Command, dirs []string) error { return a.doctor(c.Context(), f, dirs) },
+		RunE: func(c *cobra.Command, dirs []string) error {
+			if f.timing || len(dirs) > 0 {
+				return a.checkTimings(c.Context(), f, dirs)
+			}
+			return a.examine(c.Context(), f)
+		},
 	}
 	flags := c.Flags()
-	flags.BoolVar(&f.timing, "timing", false, "check the timings (all that there is to check as yet)")
-	flags.BoolVar(&f.json, "json", false, "print the comparison as JSON")
+	flags.BoolVar(&f.timing, "timing", false, "check the timings")
+	flags.BoolVar(&f.json, "json", false, "print JSON")
 	flags.BoolVar(&f.quiet, "quiet", false, "no progress on stderr")
-	flags.StringVar(&f.driver, "driver", "confluent", "client library of the self-test: confluent or franz")
-	flags.StringVar(&f.out, "out", "", "folder to keep the self-test's run directories in (default: they are removed unless something is wrong)")
+	flags.StringVar(&f.driver, "driver", "confluent", "client library of --timing: confluent or franz")
+	flags.StringVar(&f.out, "out", "", "folder to keep the run directories of --timing in (default: they are removed unless something is wrong)")
 	return c
 }
 
-func (a *app) doctor(ctx context.Context, f doctorFlags, dirs []string) error {
+// examine says what the machine allows.
+func (a *app) examine(ctx context.Context, f doctorFlags) error {
+	base, err := localBase()
+	if err != nil {
+		return &exitError{reports.ExitBroken, err}
+	}
+	runs, err := filepath.Abs("kbench-runs")
+	if err != nil {
+		return &exitError{reports.ExitBroken, err}
+	}
+	needs := doctor.Needs{
+		Brokers: 3, Kafka: local.KafkaVersion, Java: local.MinJava, Images: kafkaImages(), Data: os.TempDir(), Runs: runs,
+	}
+	report := doctor.Examine(ctx, machine.Machine{Local: base, Docker: dockerHosts()}, needs, doctor.Limit)
+	document := reports.NewExamined(report)
+	a.exit = document.ExitCode
+	if f.json {
+		return reports.WriteJSON(a.out, document)
+	}
+	return reports.ExaminedText(a.out, document, style(a.out))
+}
+
+// kafkaImages are those that a cluster of containers is made of.
+func kafkaImages() []string {
+	return []string{"apache/kafka:" + local.KafkaVersion, "kbench/kafka:" + local.KafkaVersion}
+}
+
+// dockerHosts are where the environment says that a container engine may be.
+func dockerHosts() []string {
+	if host := os.Getenv("DOCKER_HOST"); host != "" {
+		return []string{host}
+	}
+	hosts := []string{"unix:///var/run/docker.sock"}
+	if own := os.Getenv("XDG_RUNTIME_DIR"); own != "" {
+		hosts = append(hosts, "unix://"+filepath.Join(own, "docker.sock"))
+	}
+	return hosts
+}
+
+func (a *app) checkTimings(ctx context.Context, f doctorFlags, dirs []string) error {
 	code := 0
 	if len(dirs) == 0 {
 		var remove func() error
@@ -143,7 +191,7 @@ func (a *app) selfTest(ctx context.Context, f doctorFlags) (dirs []string, remov
 		plan = append(plan, planned{Run: run})
 	}
 	j := &job{app: a, flags: runFlags{cluster: string(cluster.Embedded), driver: f.driver, out: f.out}, progress: newProgress(a.err, f.quiet), plan: plan}
-	if err := errors.Join(j.equip(), j.ready(nil)); err != nil {
+	if err := errors.Join(j.equip(), j.ready(ctx, nil)); err != nil {
 		return nil, remove, err
 	}
 	if err := j.runAll(ctx); err != nil {

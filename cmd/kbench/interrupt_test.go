@@ -36,7 +36,9 @@ func TestNothingSurvivesAnInterruptedRun(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "run")
-			if code := interrupted(t, out, c.after, c.signals); code != c.exit {
+			args := []string{"--cluster", "local", "--out", out,
+				"--set", "load.warmup=1s", "--set", "load.duration=12s", "--set", "faults=[{at: 6s, kill: leader(orders/0), for: 5s}]"}
+			if code := interrupted(t, args, c.after, c.signals); code != c.exit {
 				t.Errorf("exit code %d, not %d", code, c.exit)
 			}
 			noProcesses(t, out)
@@ -53,14 +55,10 @@ func TestNothingSurvivesAnInterruptedRun(t *testing.T) {
 }
 
 // interrupted runs quickstart in a process of its own and sends it signals once its progress shows the word.
-func interrupted(t *testing.T, out, after string, signals []syscall.Signal) int {
+func interrupted(t *testing.T, args []string, after string, signals []syscall.Signal) int {
 	t.Helper()
 	stderr, progress := io.Pipe()
-	cmd := &exec.Cmd{
-		Path: os.Args[0], Stderr: progress,
-		Args: []string{"kbench", "run", "quickstart", "--cluster", "local", "--out", out,
-			"--set", "load.warmup=1s", "--set", "load.duration=12s", "--set", "faults=[{at: 6s, kill: leader(orders/0), for: 5s}]"},
-	}
+	cmd := &exec.Cmd{Path: os.Args[0], Stderr: progress, Args: append([]string{"kbench", "run", "quickstart"}, args...)}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

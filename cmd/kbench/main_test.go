@@ -4,16 +4,17 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain lets the test binary be kbench: by that name in scripts, and as a worker, since a run starts its own program
-// for each client that is a process.
+// TestMain lets the test binary be kbench: by that name in scripts, and as a worker or a holder, since a run starts
+// its own program for each client that is a process, and so does a cluster that is kept.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "worker" {
+	if len(os.Args) > 1 && (os.Args[1] == "worker" || os.Args[1] == "holder") {
 		main()
 	}
 	testscript.Main(m, map[string]func(){"kbench": main})
@@ -25,8 +26,10 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exitcode": exitCode},
 		Setup: func(e *testscript.Env) error {
+			self, err := exec.LookPath("kbench")
 			e.Setenv("XDG_CACHE_HOME", e.WorkDir+"/cache")
-			return nil
+			e.Setenv("ONLYKBENCH", filepath.Dir(self)) // a search path where nothing else is
+			return err
 		},
 	})
 }

@@ -49,7 +49,7 @@ func (j *job) warm(ctx context.Context, p planned, b *berth) error {
 // keep takes the result of a run that an earlier sitting made. Its document lies beside it; where it does not, or is not the
 // run's, the run is judged again.
 func (j *job) keep(p planned) error {
-	t, err := kept(p.dir)
+	t, err := trialOf(p.dir)
 	if err != nil {
 		return &exitError{reports.ExitBroken, err}
 	}
@@ -58,8 +58,8 @@ func (j *job) keep(p planned) error {
 	return nil
 }
 
-// kept is the result of a run as its directory has it.
-func kept(dir string) (reports.Trial, error) {
+// trialOf is the result of a run as its directory has it.
+func trialOf(dir string) (reports.Trial, error) {
 	meta, err := rundir.Load(dir)
 	if err != nil {
 		return reports.Trial{}, err

@@ -105,7 +105,7 @@ Each flag can be set by an environment variable: --out by KBENCH_OUT, --command-
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage(fmt.Errorf("%w\nsee '%s --help'", err, c.CommandPath()))
 	})
-	root.AddCommand(a.runCommand(), a.capacityCommand(), a.checkCommand(), a.reportCommand(), a.exportCommand(), a.scenariosCommand(), a.faultsCommand(), a.doctorCommand(), a.versionCommand(), a.workerCommand())
+	root.AddCommand(a.runCommand(), a.capacityCommand(), a.checkCommand(), a.reportCommand(), a.exportCommand(), a.scenariosCommand(), a.faultsCommand(), a.clusterCommand(), a.doctorCommand(), a.versionCommand(), a.workerCommand(), a.holderCommand(), a.janitorCommand())
 	return root
 }
 

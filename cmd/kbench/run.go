@@ -38,6 +38,7 @@ type runFlags struct {
 	repeat                              int
 	json, quiet, keep                   bool
 	timeout                             time.Duration
+	containers                          containers
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -76,8 +77,9 @@ objective, and says which differences are more than noise. What was interrupted 
 // add gives a command the flags that say which cluster is loaded, how, and where the result goes.
 func (f *runFlags) add(c *cobra.Command) {
 	flags := c.Flags()
-	flags.StringVar(&f.cluster, "cluster", defaultCluster, "kind of cluster: auto, local, embedded or external")
-	flags.StringSliceVar(&f.bootstrap, "bootstrap-server", nil, "addresses of an external cluster, HOST:PORT,...")
+	flags.StringVar(&f.cluster, "cluster", defaultCluster, "kind of cluster: auto, local, docker, embedded or external")
+	flags.StringSliceVar(&f.bootstrap, "bootstrap-server", nil, "addresses of an external cluster, HOST:PORT,... (with --cluster external left out: those of the one cluster that 'kbench cluster up' keeps)")
+	f.containers.add(c)
 	flags.StringVar(&f.commandConfig, "command-config", "", "file of Kafka client properties for every client")
 	flags.StringArrayVarP(&f.properties, "client-property", "X", nil, "a property of every client that knows it: key=value; only producers: producer.key=value; only consumers: consumer.key=value")
 	flags.StringVar(&f.driver, "driver", defaultDriver, "client library under test: confluent or franz")
@@ -87,7 +89,7 @@ func (f *runFlags) add(c *cobra.Command) {
 	flags.BoolVar(&f.json, "json", false, "print the result document instead of the summary")
 	flags.BoolVar(&f.quiet, "quiet", false, "no progress on stderr")
 	flags.BoolVar(&f.keep, "keep", false, "leave the run's topics on an external cluster")
-	_ = c.RegisterFlagCompletionFunc("cluster", cobra.FixedCompletions([]string{"auto", "local", "embedded", "external"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("cluster", cobra.FixedCompletions([]string{"auto", "local", "docker", "embedded", "external"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("driver", cobra.FixedCompletions([]string{"confluent", "franz"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
@@ -134,7 +136,7 @@ func (a *app) run(ctx context.Context, f runFlags, args []string) error {
 		args = []string{"quickstart"}
 	}
 	j := &job{app: a, flags: f, progress: newProgress(a.err, f.quiet)}
-	if err := j.prepare(args); err != nil {
+	if err := j.prepare(ctx, args); err != nil {
 		return err
 	}
 	release, err := j.begin()
@@ -152,7 +154,7 @@ func (a *app) run(ctx context.Context, f runFlags, args []string) error {
 }
 
 // prepare reads and checks everything before anything starts.
-func (j *job) prepare(args []string) error {
+func (j *job) prepare(ctx context.Context, args []string) error {
 	if j.flags.resume != "" {
 		if err := j.resumed(); err != nil {
 			return usage(err)
@@ -171,7 +173,7 @@ func (j *job) prepare(args []string) error {
 	if err := j.planAll(args, changes); err != nil {
 		return usage(err)
 	}
-	if err := j.ready(security); err != nil || j.saved == nil || len(args) == 0 {
+	if err := j.ready(ctx, security); err != nil || j.saved == nil || len(args) == 0 {
 		return err
 	}
 	if err := j.same(); err != nil {
@@ -190,13 +192,17 @@ func (j *job) equip() error {
 		return fmt.Errorf("find kbench's own program: %w", err)
 	}
 	j.worker = []string{self, "worker"}
+	j.flags.containers.janitor = []string{self, "janitor"}
+	if _, err := j.flags.containers.bytes(); err != nil {
+		return usage(err)
+	}
 	return nil
 }
 
 // ready settles, for a plan that is made, where its runs lie and on what cluster they run.
-func (j *job) ready(security map[string]string) error {
-	j.fleet = &fleet{bootstrap: j.flags.bootstrap, security: security, note: j.progress.note}
-	if err := j.fleet.choose(cluster.Kind(j.flags.cluster), j.plan); err != nil {
+func (j *job) ready(ctx context.Context, security map[string]string) error {
+	j.fleet = &fleet{bootstrap: j.flags.bootstrap, security: security, limits: j.flags.containers, note: j.progress.note}
+	if err := j.fleet.choose(ctx, cluster.Kind(j.flags.cluster), j.plan); err != nil {
 		return usage(err)
 	}
 	if err := j.layOut(); err != nil {

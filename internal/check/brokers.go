@@ -256,7 +256,7 @@ func covers(l *rundir.Look, partition string, offset int64) (covered, replica bo
 // moment of a look.
 func (a *archive) moment(i int) string {
 	l := &a.looks[i]
-	state := map[string]string{"dead": "when it was down", "paused": "when it was paused"}[l.State]
+	state := map[string]string{"dead": "when it was down", "paused": "when it was paused", "isolated": "when it was cut off"}[l.State]
 	switch {
 	case l.AfterAll:
 		return "at the end"

@@ -53,6 +53,19 @@ type Process interface {
 // Owner is the ability to name the processes of the nodes that live now, by the nodes' ids. It asks nobody, and is cheap.
 type Owner interface{ Processes() map[int32]int }
 
+// PeerLink is the ability to cut a node from its peers and from the controllers, and they from it, while clients still reach
+// it. Each call returns once the system shows the new state.
+type PeerLink interface {
+	CutPeers(ctx context.Context, node int32) error
+	JoinPeers(ctx context.Context, node int32) error
+	PeersCut(node int32) (bool, error)
+}
+
+// Teller is the ability to ask one broker, and no other, who leads a partition.
+type Teller interface {
+	LeaderBy(ctx context.Context, broker int32, topic string, partition int32) (leader, epoch int32, err error)
+}
+
 // Refusal is how an AnswerFilter treats a Produce request.
 type Refusal uint8
 

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/kbench/kbench/internal/cluster/kraft"
 	"github.com/kbench/kbench/internal/proc"
 )
 
@@ -45,24 +46,24 @@ func (k kit) makeArchive(ctx context.Context, run *proc.Starter, path, cacheDir 
 
 // trainee is the node to learn from, and its address.
 func (k kit) trainee(run *proc.Starter, dir, archive string) (*node, string, error) {
-	ports, err := freePorts(3)
+	ports, err := kraft.FreePorts(3)
 	if err != nil {
 		return nil, "", err
 	}
-	a := address{client: loopback(ports[0]), internal: loopback(ports[1]), public: loopback(ports[0])}
-	addrs := map[int32]address{firstBroker: a, firstController: {control: loopback(ports[2])}}
+	a := address{client: kraft.Loopback(ports[0]), internal: kraft.Loopback(ports[1]), public: kraft.Loopback(ports[0])}
+	addrs := map[int32]address{kraft.FirstBroker: a, kraft.FirstController: {control: kraft.Loopback(ports[2])}}
 	data := filepath.Join(dir, "data")
-	s := nodeSettings(firstBroker, addrs, Defaults(1), data)
+	s := nodeSettings(kraft.FirstBroker, addrs, kraft.Defaults(1), data)
 	s["process.roles"] = "broker,controller"
 	s["node.id"] = "1001"
-	s["listeners"] += ",CONTROLLER://" + loopback(ports[2])
+	s["listeners"] += ",CONTROLLER://" + kraft.Loopback(ports[2])
 	config := filepath.Join(dir, "server.properties")
 	logs, err := writeLogConfig(dir)
-	if err := errors.Join(err, writeProperties(config, s), format(data, newUUID(), firstController, k.checkpoint)); err != nil {
+	if err := errors.Join(err, kraft.WriteProperties(config, s), format(data, kraft.NewUUID(), kraft.FirstController, k.checkpoint)); err != nil {
 		return nil, "", err
 	}
 	jvm := []string{"-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:ArchiveClassesAtExit=" + archive}
-	n := &node{id: firstController, run: run, java: k.java, logFile: filepath.Join(dir, "node.log"),
+	n := &node{id: kraft.FirstController, run: run, java: k.java, logFile: filepath.Join(dir, "node.log"),
 		args: k.nodeArgs(jvm, dir, dir, logs, config)}
 	return n, a.client, nil
 }
@@ -78,7 +79,7 @@ func exercise(ctx context.Context, addr string, n *node) error {
 	defer cl.Close()
 	ctx, cancel := n.whileAlive(ctx)
 	defer cancel()
-	if err := retry(ctx, cl.Ping); err != nil {
+	if err := kraft.Retry(ctx, cl.Ping); err != nil {
 		return err
 	}
 	if _, err := kadm.NewClient(cl).CreateTopic(ctx, 1, 1, nil, topic); err != nil {

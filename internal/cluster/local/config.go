@@ -1,63 +1,17 @@
 package local
 
 import (
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
-	"strings"
-	"unicode/utf16"
+
+	"github.com/kbench/kbench/internal/cluster/kraft"
 )
-
-const (
-	firstBroker     = 1
-	firstController = 1001
-)
-
-// Defaults are the settings that a local cluster is given where they differ from Kafka's own. All are for speed or
-// size on one machine, or follow from the number of brokers; none changes what Kafka promises.
-func Defaults(brokers int) map[string]string {
-	replicas := strconv.Itoa(min(3, brokers))
-	minISR := strconv.Itoa(min(2, brokers))
-	return map[string]string{
-		"auto.create.topics.enable":        "false",
-		"group.initial.rebalance.delay.ms": "0",
-		"log.cleaner.dedupe.buffer.size":   "8388608", // of 128 MiB, a quarter of a test broker's heap
-
-		"offsets.topic.replication.factor":                 replicas,
-		"offsets.topic.num.partitions":                     "4",
-		"transaction.state.log.replication.factor":         replicas,
-		"transaction.state.log.min.isr":                    minISR,
-		"transaction.state.log.num.partitions":             "4",
-		"share.coordinator.state.topic.replication.factor": replicas,
-		"share.coordinator.state.topic.min.isr":            minISR,
-		"share.coordinator.state.topic.num.partitions":     "4",
-	}
-}
-
-// wiring are the settings that tie the nodes together; they are a local cluster's own.
-var wiring = []string{
-	"advertised.listeners", "cluster.id", "controller.listener.names", "controller.quorum.bootstrap.servers",
-	"controller.quorum.voters", "inter.broker.listener.name", "listener.security.protocol.map", "listeners", "log.dir",
-	"log.dirs", "metadata.log.dir", "node.id", "process.roles", "security.inter.broker.protocol",
-}
-
-func checkConfig(config map[string]string) error {
-	for _, name := range slices.Sorted(maps.Keys(config)) {
-		if slices.Contains(wiring, name) {
-			return fmt.Errorf("a local cluster sets %s itself", name)
-		}
-	}
-	return nil
-}
 
 // settings every node is given: the defaults, and over them what the caller wants.
 func (o Options) settings() map[string]string {
-	all := Defaults(o.Brokers)
-	maps.Copy(all, o.Config)
-	return all
+	return kraft.Settings(o.Brokers, o.Config)
 }
 
 // address of one node. Brokers listen twice, so that what happens to clients' connections does not happen to peers'.
@@ -74,10 +28,10 @@ func nodeSettings(id int32, addrs map[int32]address, shared map[string]string, l
 	s["node.id"] = strconv.Itoa(int(id))
 	s["log.dirs"] = logDir
 	s["controller.listener.names"] = "CONTROLLER"
-	s["controller.quorum.voters"] = voters(addrs)
+	s["controller.quorum.voters"] = kraft.Voters(controllers(addrs))
 	s["listener.security.protocol.map"] = "CLIENT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT"
 	a := addrs[id]
-	if id >= firstController {
+	if kraft.IsController(id) {
 		s["process.roles"] = "controller"
 		s["listeners"] = "CONTROLLER://" + a.control
 		return s
@@ -89,42 +43,15 @@ func nodeSettings(id int32, addrs map[int32]address, shared map[string]string, l
 	return s
 }
 
-func voters(addrs map[int32]address) string {
-	var list []string
-	for _, id := range slices.Sorted(maps.Keys(addrs)) {
-		if id >= firstController {
-			list = append(list, fmt.Sprintf("%d@%s", id, addrs[id].control))
+// controllers' addresses.
+func controllers(addrs map[int32]address) map[int32]string {
+	list := map[int32]string{}
+	for id, a := range addrs {
+		if kraft.IsController(id) {
+			list[id] = a.control
 		}
 	}
-	return strings.Join(list, ",")
-}
-
-// writeProperties writes a file that java.util.Properties reads, sorted by name.
-func writeProperties(path string, settings map[string]string) error {
-	var text strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(settings)) {
-		fmt.Fprintf(&text, "%s=%s\n", escape(name, " =:#!"), escape(settings[name], ""))
-	}
-	return os.WriteFile(path, []byte(text.String()), 0o644)
-}
-
-// escape writes what java.util.Properties would read otherwise: backslashes, leading blanks, the special characters, and
-// all but printable ASCII as \uXXXX in UTF-16.
-func escape(s, special string) string {
-	var out strings.Builder
-	for i, r := range s {
-		switch {
-		case r == '\\' || strings.ContainsRune(special, r) || i == 0 && r == ' ':
-			out.WriteString("\\" + string(r))
-		case r < ' ' || r > '~':
-			for _, unit := range utf16.Encode([]rune{r}) {
-				fmt.Fprintf(&out, "\\u%04x", unit)
-			}
-		default:
-			out.WriteRune(r)
-		}
-	}
-	return out.String()
+	return list
 }
 
 // logConfig has log4j write to the standard output, which a node's log file takes together with what the JVM says.

@@ -2,14 +2,12 @@ package local
 
 import (
 	"flag"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
-	"github.com/magiconair/properties"
+	"github.com/kbench/kbench/internal/cluster/kraft"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -25,7 +23,7 @@ func TestNodeSettings(t *testing.T) {
 	for name, id := range map[string]int32{"broker": 1, "proxied-broker": 2, "controller": 1002} {
 		t.Run(name, func(t *testing.T) {
 			got := filepath.Join(t.TempDir(), "node.properties")
-			if err := writeProperties(got, nodeSettings(id, addrs, shared, "/data/log")); err != nil {
+			if err := kraft.WriteProperties(got, nodeSettings(id, addrs, shared, "/data/log")); err != nil {
 				t.Fatal(err)
 			}
 			golden(t, got, filepath.Join("testdata", name+".properties"))
@@ -53,38 +51,6 @@ func golden(t *testing.T, gotFile, wantFile string) {
 	}
 }
 
-func TestWritePropertiesKeepsValues(t *testing.T) {
-	want := map[string]string{
-		"plain": "1", "empty": "", "a path": `C:\kafka\n`, "lines": "a\nb", "spaces": "  both  ", "unicode": "Zürich ✓",
-		"reference": "${plain}", "sign:=": "#a=b:c!",
-	}
-	path := filepath.Join(t.TempDir(), "p")
-	if err := writeProperties(path, want); err != nil {
-		t.Fatal(err)
-	}
-	loader := properties.Loader{Encoding: properties.ISO_8859_1, DisableExpansion: true}
-	read, err := loader.LoadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := read.Map(); !maps.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}
-
-func TestDefaultsFitTheBrokers(t *testing.T) {
-	for _, c := range []struct {
-		brokers          int
-		replicas, minISR string
-	}{{1, "1", "1"}, {2, "2", "2"}, {3, "3", "2"}, {5, "3", "2"}} {
-		d := Defaults(c.brokers)
-		if d["offsets.topic.replication.factor"] != c.replicas || d["transaction.state.log.replication.factor"] != c.replicas ||
-			d["transaction.state.log.min.isr"] != c.minISR {
-			t.Errorf("%d brokers: %v", c.brokers, d)
-		}
-	}
-}
-
 func TestOptionsRefuse(t *testing.T) {
 	good := Options{Dir: "d", CacheDir: "c"}
 	for name, c := range map[string]struct {
@@ -106,64 +72,5 @@ func TestOptionsRefuse(t *testing.T) {
 	}
 	if _, err := good.withDefaults(); err != nil {
 		t.Errorf("good options refused: %v", err)
-	}
-}
-
-func TestJVMFlags(t *testing.T) {
-	const heap, tuning = "-Xms1g -Xmx1g", " -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35 -XX:+ExplicitGCInvokesConcurrent"
-	const g1, quick = " -XX:+UseG1GC", " -XX:TieredStopAtLevel=1"
-	for name, c := range map[string]struct {
-		o    Options
-		want string
-	}{
-		"quick":                                {Options{}, heap + g1 + tuning + quick},
-		"steady":                               {Options{Steady: true}, heap + g1 + tuning},
-		"the user's flags come last":           {Options{JVM: []string{"-XX:TieredStopAtLevel=4"}}, heap + g1 + tuning + quick + " -XX:TieredStopAtLevel=4"},
-		"the user's collector is the only one": {Options{JVM: []string{"-XX:+UseZGC"}}, heap + tuning + quick + " -XX:+UseZGC"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got := strings.Join(c.o.jvm("1g"), " "); got != c.want {
-				t.Errorf("got  %s\nwant %s", got, c.want)
-			}
-		})
-	}
-}
-
-func TestNewUUID(t *testing.T) {
-	seen := map[string]bool{}
-	for range 2000 {
-		id := newUUID()
-		if len(id) != 22 || id[0] == '-' || seen[id] {
-			t.Fatalf("%q is no new UUID in Kafka's spelling", id)
-		}
-		seen[id] = true
-	}
-}
-
-func TestPortsOutside(t *testing.T) {
-	for name, c := range map[string]struct {
-		ephemeral string
-		lo, hi    int
-	}{
-		"Linux's default":       {"32768\t60999\n", 10000, 32768},
-		"the range starts low":  {"11000 40000", 40001, 65536},
-		"the range is all":      {"1024 65535", 10000, 65536},
-		"the range is not told": {"", 10000, 32768},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if lo, hi := portsOutside(c.ephemeral); lo != c.lo || hi != c.hi {
-				t.Errorf("got %d to %d, want %d to %d", lo, hi, c.lo, c.hi)
-			}
-		})
-	}
-}
-
-func TestFreePortsAreDistinct(t *testing.T) {
-	ports, err := freePorts(50)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if distinct := slices.Compact(slices.Sorted(slices.Values(ports))); len(distinct) != 50 {
-		t.Errorf("%d distinct ports of 50", len(distinct))
 	}
 }

@@ -2,12 +2,11 @@ package local
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"fmt"
 	"os"
 	"path/filepath"
 
+	"github.com/kbench/kbench/internal/cluster/kraft"
 	"github.com/kbench/kbench/internal/proc"
 )
 
@@ -31,11 +30,11 @@ func makeCheckpoint(ctx context.Context, run *proc.Starter, java string, j jars,
 		"log.dirs":                  dir,
 	}
 	file := filepath.Join(scratch, "format.properties")
-	if err := writeProperties(file, settings); err != nil {
+	if err := kraft.WriteProperties(file, settings); err != nil {
 		return nil, err
 	}
 	_, err := runTool(ctx, run, java, "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-cp", j.classPath(), "kafka.tools.StorageTool",
-		"format", "--cluster-id", newUUID(), "--config", file)
+		"format", "--cluster-id", kraft.NewUUID(), "--config", file)
 	if err != nil {
 		return nil, fmt.Errorf("formatting: %w", err)
 	}
@@ -47,22 +46,9 @@ func format(dir, clusterID string, node int32, checkpoint []byte) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	meta := fmt.Sprintf("version=1\ncluster.id=%s\nnode.id=%d\ndirectory.id=%s\n", clusterID, node, newUUID())
+	meta := fmt.Sprintf("version=1\ncluster.id=%s\nnode.id=%d\ndirectory.id=%s\n", clusterID, node, kraft.NewUUID())
 	if err := os.WriteFile(filepath.Join(dir, metaFile), []byte(meta), 0o644); err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, checkpointFile), checkpoint, 0o644)
-}
-
-// newUUID is a random UUID (version 4) in Kafka's spelling, which must not begin with a dash.
-func newUUID() string {
-	for {
-		var id [16]byte
-		rand.Read(id[:])
-		id[6] = id[6]&0x0f | 0x40
-		id[8] = id[8]&0x3f | 0x80
-		if s := base64.RawURLEncoding.EncodeToString(id[:]); s[0] != '-' {
-			return s
-		}
-	}
 }

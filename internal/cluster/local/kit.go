@@ -12,12 +12,13 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"syscall"
 
 	"github.com/kbench/kbench/internal/proc"
 )
 
-// minJava is what Kafka 4's brokers need.
-const minJava = 17
+// MinJava is what Kafka 4's brokers need.
+const MinJava = 17
 
 // kit is what nodes are started with. All of it is made once and kept.
 type kit struct {
@@ -32,7 +33,7 @@ func prepare(ctx context.Context, o Options, run *proc.Starter) (kit, error) {
 	if err := os.MkdirAll(o.CacheDir, 0o755); err != nil {
 		return kit{}, err
 	}
-	lock, err := lockFile(ctx, filepath.Join(o.CacheDir, "prepare.lock"), func(holder string) {
+	lock, err := lockFile(ctx, filepath.Join(o.CacheDir, "prepare.lock"), syscall.LOCK_EX, strconv.Itoa(os.Getpid()), func(holder string) {
 		o.Note("waiting for process %s to prepare Kafka", holder)
 	})
 	if err != nil {
@@ -46,8 +47,8 @@ func prepare(ctx context.Context, o Options, run *proc.Starter) (kit, error) {
 	if err != nil {
 		return kit{}, err
 	}
-	if major, err := parseJavaMajor(version); err != nil || major < minJava {
-		return kit{}, errors.Join(err, fmt.Errorf("java %d is needed for Kafka %s: %s", minJava, KafkaVersion, lastLines(version, 3)))
+	if major, err := parseJavaMajor(version); err != nil || major < MinJava {
+		return kit{}, errors.Join(err, fmt.Errorf("java %d is needed for Kafka %s: %s", MinJava, KafkaVersion, lastLines(version, 3)))
 	}
 	k := kit{java: o.Java}
 	if k.jars, err = findJars(ctx, o, run); err != nil {
@@ -146,9 +147,9 @@ func parseJavaMajor(said string) (int, error) {
 	return strconv.Atoi(m[1])
 }
 
-// javaMajor asks the command itself.
-func javaMajor(java string) (int, error) {
-	said, err := exec.Command(java, "-XX:-UsePerfData", "-version").CombinedOutput()
+// JavaVersion is that of the options' Java: 17, say. It asks the command itself.
+func JavaVersion(ctx context.Context, o Options) (int, error) {
+	said, err := exec.CommandContext(ctx, orElse(o.Java, "java"), "-XX:-UsePerfData", "-version").CombinedOutput()
 	if err != nil {
 		return 0, fmt.Errorf("no Java: %w", err)
 	}

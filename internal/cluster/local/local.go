@@ -12,8 +12,8 @@ import (
 	"syscall"
 
 	"github.com/kbench/kbench/internal/cluster"
+	"github.com/kbench/kbench/internal/cluster/kraft"
 	"github.com/kbench/kbench/internal/proc"
-	"github.com/kbench/kbench/internal/proxy"
 )
 
 // Cluster is a running cluster.
@@ -22,8 +22,7 @@ type Cluster struct {
 	version string
 	addrs   map[int32]address
 	nodes   map[int32]*node
-	gate    *proxy.Gate // with proxies only
-	proxies []*proxy.Proxy
+	proxies *kraft.Proxies // nil without
 	data    *dataFolder
 	run     *proc.Starter
 	unlock  func()
@@ -54,7 +53,7 @@ func Start(ctx context.Context, options Options) (cluster.Cluster, error) {
 		return nil, errors.Join(fmt.Errorf("starting a local cluster: %w", err), c.Close())
 	}
 	if o.ProxyClients {
-		return &Proxied{c, c.gate}, nil
+		return &Proxied{c, c.proxies.Gate}, nil
 	}
 	return c, nil
 }
@@ -62,7 +61,7 @@ func Start(ctx context.Context, options Options) (cluster.Cluster, error) {
 func (c *Cluster) start(ctx context.Context) error {
 	var err error
 	if !c.options.Shared {
-		if c.unlock, err = Lock(ctx, c.options.CacheDir, c.options.Note); err != nil {
+		if c.unlock, err = lockAs(ctx, c.options.CacheDir, c.options.Stays, c.options.Note); err != nil {
 			c.unlock = func() {}
 			return err
 		}
@@ -89,23 +88,23 @@ func (c *Cluster) start(ctx context.Context) error {
 
 // chooseAddresses gives each node its ports, and each broker its proxy where clients are proxied.
 func (c *Cluster) chooseAddresses() error {
-	ports, err := freePorts(2*c.options.Brokers + c.options.Controllers)
+	ports, err := kraft.FreePorts(2*c.options.Brokers + c.options.Controllers)
 	if err != nil {
 		return err
 	}
 	next := func() string {
 		port := ports[0]
 		ports = ports[1:]
-		return loopback(port)
+		return kraft.Loopback(port)
 	}
 	c.addrs = map[int32]address{}
 	for i := range c.options.Controllers {
-		c.addrs[firstController+int32(i)] = address{control: next()}
+		c.addrs[kraft.FirstController+int32(i)] = address{control: next()}
 	}
 	for i := range c.options.Brokers {
 		a := address{client: next(), internal: next()}
 		a.public = a.client
-		c.addrs[firstBroker+int32(i)] = a
+		c.addrs[kraft.FirstBroker+int32(i)] = a
 	}
 	if c.options.ProxyClients {
 		return c.makeProxies()
@@ -115,26 +114,26 @@ func (c *Cluster) chooseAddresses() error {
 
 // makeNodes writes each node's configuration and formats its folder.
 func (c *Cluster) makeNodes(k kit) error {
-	o, clusterID := c.options, newUUID()
+	o, clusterID := c.options, kraft.NewUUID()
 	logs, err := writeLogConfig(o.Dir)
 	if err != nil {
 		return err
 	}
 	for id := range c.addrs {
-		name := nodeName(id)
+		name := kraft.Name(id)
 		home := filepath.Join(c.data.path, name)
 		logDir, scratch := c.logDir(id), filepath.Join(home, "tmp")
 		config := filepath.Join(o.Dir, name+".properties")
 		err := errors.Join(
 			format(logDir, clusterID, id, k.checkpoint),
 			os.MkdirAll(scratch, 0o755),
-			writeProperties(config, nodeSettings(id, c.addrs, o.settings(), logDir)))
+			kraft.WriteProperties(config, nodeSettings(id, c.addrs, o.settings(), logDir)))
 		if err != nil {
 			return err
 		}
 		heap := o.Heap
-		if id >= firstController {
-			heap = controllerHeap
+		if kraft.IsController(id) {
+			heap = kraft.ControllerHeap
 		}
 		c.nodes[id] = &node{id: id, run: c.run, java: k.java, logFile: filepath.Join(o.Dir, name+".log"), born: c.data.add,
 			args: k.nodeArgs(o.jvm(heap), c.data.path, scratch, logs, config)}
@@ -156,7 +155,7 @@ func (c *Cluster) startAll(ctx context.Context) error {
 	err := c.Healthy(ctx)
 	for _, n := range c.nodes {
 		if st, _ := n.state(); err != nil && st.State == proc.Dead {
-			return fmt.Errorf("%s died: %s\nmore in %s", nodeName(n.id), n.lastWords(), n.logFile)
+			return fmt.Errorf("%s died: %s\nmore in %s", kraft.Name(n.id), n.lastWords(), n.logFile)
 		}
 	}
 	return err
@@ -187,12 +186,12 @@ func (c *Cluster) each(of func(address) string) []string {
 
 // Brokers by id, in order.
 func (c *Cluster) Brokers() []int32 {
-	return c.ids(func(id int32) bool { return id < firstController })
+	return c.ids(func(id int32) bool { return !kraft.IsController(id) })
 }
 
 // Controllers by id, in order.
 func (c *Cluster) Controllers() []int32 {
-	return c.ids(func(id int32) bool { return id >= firstController })
+	return c.ids(func(id int32) bool { return kraft.IsController(id) })
 }
 
 func (c *Cluster) ids(want func(int32) bool) []int32 {
@@ -226,7 +225,7 @@ func (c *Cluster) Stop(ctx context.Context, id int32) error {
 		return err
 	}
 	if st.State == proc.Paused {
-		return fmt.Errorf("%s is paused and cannot stop by itself", nodeName(id))
+		return fmt.Errorf("%s is paused and cannot stop by itself", kraft.Name(id))
 	}
 	return n.signal(ctx, syscall.SIGTERM)
 }
@@ -258,7 +257,7 @@ func (c *Cluster) Start(_ context.Context, id int32) error {
 	return n.start()
 }
 
-func (c *Cluster) logDir(id int32) string { return filepath.Join(c.data.path, nodeName(id), "log") }
+func (c *Cluster) logDir(id int32) string { return filepath.Join(c.data.path, kraft.Name(id), "log") }
 
 // LogDir of a broker: see cluster.Logs.
 func (c *Cluster) LogDir(id int32) (string, error) {
@@ -302,7 +301,7 @@ func (c *Cluster) Close() error {
 			wg.Go(n.end)
 		}
 		wg.Wait()
-		c.closeFail = c.closeProxies()
+		c.closeFail = c.proxies.Close()
 		if c.data != nil {
 			c.closeFail = errors.Join(c.closeFail, c.data.remove())
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -14,10 +15,19 @@ import (
 // Lock waits until no other process on this machine has a local cluster with the same cache folder, or ctx ends. Start
 // takes it by itself, unless Options.Shared is set. The kernel gives it back when its holder dies.
 func Lock(ctx context.Context, cacheDir string, note func(format string, args ...any)) (unlock func(), err error) {
+	return lockAs(ctx, cacheDir, "", note)
+}
+
+// lockAs is Lock for a cluster that stays, where stays is not "": such ones may be there side by side. Who waits is told stays.
+func lockAs(ctx context.Context, cacheDir, stays string, note func(format string, args ...any)) (unlock func(), err error) {
 	if err := os.MkdirAll(cacheDir, 0o755); err != nil {
 		return nil, err
 	}
-	f, err := lockFile(ctx, filepath.Join(cacheDir, "cluster.lock"), func(holder string) {
+	how, who := syscall.LOCK_EX, strconv.Itoa(os.Getpid())
+	if stays != "" {
+		how, who = syscall.LOCK_SH, who+", "+stays
+	}
+	f, err := lockFile(ctx, filepath.Join(cacheDir, "cluster.lock"), how, who, func(holder string) {
 		if note != nil {
 			note("waiting for another local cluster to end (process %s)", holder)
 		}
@@ -30,13 +40,13 @@ func Lock(ctx context.Context, cacheDir string, note func(format string, args ..
 
 // lockFile waits for the lock on a file, which is made if need be and says who holds it. Closing the file unlocks.
 // busy is told once, when there is something to wait for.
-func lockFile(ctx context.Context, path string, busy func(holder string)) (*os.File, error) {
+func lockFile(ctx context.Context, path string, how int, who string, busy func(holder string)) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, err
 	}
 	for told := false; ; {
-		ok, err := tryLock(f)
+		ok, err := tryLockAs(f, how)
 		if err != nil {
 			return nil, errors.Join(err, f.Close())
 		}
@@ -57,15 +67,17 @@ func lockFile(ctx context.Context, path string, busy func(holder string)) (*os.F
 	if err := f.Truncate(0); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	if _, err := fmt.Fprintln(f, os.Getpid()); err != nil {
+	if _, err := fmt.Fprintln(f, who); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
 }
 
 // tryLock takes the lock of an open file if nobody else has it.
-func tryLock(f *os.File) (bool, error) {
-	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+func tryLock(f *os.File) (bool, error) { return tryLockAs(f, syscall.LOCK_EX) }
+
+func tryLockAs(f *os.File, how int) (bool, error) {
+	err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return false, nil
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/kbench/kbench/internal/cluster"
+	"github.com/kbench/kbench/internal/cluster/kraft"
 	"github.com/kbench/kbench/internal/proc"
 )
 
@@ -37,10 +38,10 @@ func (n *node) start() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.closed {
-		return fmt.Errorf("%s: the cluster is closed", nodeName(n.id))
+		return fmt.Errorf("%s: the cluster is closed", kraft.Name(n.id))
 	}
 	if n.exited != nil && !isClosed(n.exited) {
-		return fmt.Errorf("%s runs already", nodeName(n.id))
+		return fmt.Errorf("%s runs already", kraft.Name(n.id))
 	}
 	log, err := os.OpenFile(n.logFile, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
 	if err != nil {
@@ -50,7 +51,7 @@ func (n *node) start() error {
 	cmd := exec.Command(n.java, n.args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := n.run.Start(cmd); err != nil {
-		return fmt.Errorf("starting %s: %w", nodeName(n.id), err)
+		return fmt.Errorf("starting %s: %w", kraft.Name(n.id), err)
 	}
 	return n.adopt(cmd)
 }
@@ -70,7 +71,7 @@ func (n *node) adopt(cmd *exec.Cmd) error {
 	if err != nil {
 		_ = cmd.Process.Kill()
 		<-exited
-		return fmt.Errorf("starting %s: %w", nodeName(n.id), err)
+		return fmt.Errorf("starting %s: %w", kraft.Name(n.id), err)
 	}
 	return nil
 }
@@ -91,16 +92,16 @@ func (n *node) state() (cluster.ProcessState, error) {
 func (n *node) signal(ctx context.Context, sig syscall.Signal) error {
 	_, handle, exited := n.current()
 	if exited == nil || isClosed(exited) {
-		return fmt.Errorf("%s is dead", nodeName(n.id))
+		return fmt.Errorf("%s is dead", kraft.Name(n.id))
 	}
 	if err := handle.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("%s: %v: %w", nodeName(n.id), sig, err)
+		return fmt.Errorf("%s: %v: %w", kraft.Name(n.id), sig, err)
 	}
 	select {
 	case <-exited:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("%s did not end on %v: %w", nodeName(n.id), sig, ctx.Err())
+		return fmt.Errorf("%s did not end on %v: %w", kraft.Name(n.id), sig, ctx.Err())
 	}
 }
 
@@ -108,10 +109,10 @@ func (n *node) signal(ctx context.Context, sig syscall.Signal) error {
 func (n *node) turn(ctx context.Context, sig syscall.Signal, want string) error {
 	_, handle, exited := n.current()
 	if exited == nil || isClosed(exited) {
-		return fmt.Errorf("%s is dead", nodeName(n.id))
+		return fmt.Errorf("%s is dead", kraft.Name(n.id))
 	}
 	if err := handle.Signal(sig); err != nil {
-		return fmt.Errorf("%s: %v: %w", nodeName(n.id), sig, err)
+		return fmt.Errorf("%s: %v: %w", kraft.Name(n.id), sig, err)
 	}
 	for {
 		st, err := n.state()
@@ -119,11 +120,11 @@ func (n *node) turn(ctx context.Context, sig syscall.Signal, want string) error 
 			return nil
 		}
 		if err == nil && st.State == proc.Dead {
-			return fmt.Errorf("%s died", nodeName(n.id))
+			return fmt.Errorf("%s died", kraft.Name(n.id))
 		}
 		select {
 		case <-ctx.Done():
-			return errors.Join(err, fmt.Errorf("%s is %s, not %s: %w", nodeName(n.id), st.State, want, ctx.Err()))
+			return errors.Join(err, fmt.Errorf("%s is %s, not %s: %w", kraft.Name(n.id), st.State, want, ctx.Err()))
 		case <-time.After(time.Millisecond):
 		}
 	}
@@ -149,7 +150,7 @@ func (n *node) whileAlive(ctx context.Context) (context.Context, context.CancelF
 	go func() {
 		select {
 		case <-exited:
-			cancel(fmt.Errorf("%s died", nodeName(n.id)))
+			cancel(fmt.Errorf("%s died", kraft.Name(n.id)))
 		case <-ctx.Done():
 		}
 	}()

@@ -7,14 +7,14 @@
 package local
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strconv"
-	"strings"
+
+	"github.com/kbench/kbench/internal/cluster/kraft"
 )
 
 // KafkaVersion is what is fetched where no KAFKA_HOME is given.
@@ -31,10 +31,10 @@ type Options struct {
 
 	// Heap of a broker, as -Xms and -Xmx want it, default 512m. A controller gets 256m.
 	Heap string
-	// JVM flags for every node, after KafkaJVM and, unless Steady is set, QuickJVM, so that they win. A choice of collector
+	// JVM flags for every node, after kraft.KafkaJVM and, unless Steady is set, kraft.QuickJVM, so that they win. A choice of collector
 	// here replaces Kafka's.
 	JVM []string
-	// Steady leaves QuickJVM out: three brokers take half as long again to be ready, and throughput is a broker's own.
+	// Steady leaves kraft.QuickJVM out: three brokers take half as long again to be ready, and throughput is a broker's own.
 	Steady bool
 
 	// Dir takes the nodes' configuration and logs: usually the run directory's cluster folder. It is made if need be.
@@ -54,20 +54,13 @@ type Options struct {
 
 	// Shared starts the cluster beside others. Without it Start waits until no other process runs a local cluster.
 	Shared bool
+	// Stays says, of a cluster that no run ends, what it is and how it is stopped, for those that wait for its end. It waits
+	// for clusters of runs itself, and may be there beside others that stay.
+	Stays string
 
 	// Note takes progress, a line at a time. May be nil.
 	Note func(format string, args ...any)
 }
-
-// KafkaJVM are the performance flags of Kafka's own start script (kafka-run-class.sh).
-func KafkaJVM() []string {
-	return []string{"-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent"}
-}
-
-// QuickJVM makes nodes start faster and serve slower: only the first compiler is used. It is wrong for throughput.
-func QuickJVM() []string { return []string{"-XX:TieredStopAtLevel=1"} }
-
-const controllerHeap = "256m"
 
 // withDefaults fills in what was left out, and refuses what cannot be.
 func (o Options) withDefaults() (Options, error) {
@@ -97,7 +90,7 @@ func (o Options) withDefaults() (Options, error) {
 		}
 		*dir = abs
 	}
-	return o, checkConfig(o.Config)
+	return o, kraft.CheckConfig(o.Config)
 }
 
 func orElse(s, other string) string {
@@ -108,48 +101,33 @@ func orElse(s, other string) string {
 }
 
 // jvm are the flags of a node with that heap, as a report shows them.
-func (o Options) jvm(heap string) []string {
-	base := KafkaJVM()
-	if slices.ContainsFunc(o.JVM, choosesCollector) {
-		base = slices.DeleteFunc(base, choosesCollector)
-	}
-	if !o.Steady {
-		base = append(base, QuickJVM()...)
-	}
-	return slices.Concat([]string{"-Xms" + heap, "-Xmx" + heap}, base, o.JVM)
-}
-
-// choosesCollector: two such flags on one command line are an error to the JVM.
-func choosesCollector(flag string) bool {
-	return strings.HasPrefix(flag, "-XX:+Use") && strings.HasSuffix(flag, "GC")
-}
+func (o Options) jvm(heap string) []string { return kraft.JVM(heap, o.Steady, o.JVM) }
 
 // Available says why no local cluster can be started with the options, or nil. It looks at Java's version, and for
 // jars in KafkaHome, in the cache or by way of Maven, and starts nothing but "java -version".
 func Available(o Options) error {
-	major, err := javaMajor(orElse(o.Java, "java"))
+	major, err := JavaVersion(context.Background(), o)
 	if err != nil {
 		return err
 	}
-	if major < minJava {
-		return fmt.Errorf("java %d found, Kafka %s needs %d", major, KafkaVersion, minJava)
+	if major < MinJava {
+		return fmt.Errorf("java %d found, Kafka %s needs %d", major, KafkaVersion, MinJava)
 	}
-	if o.KafkaHome != "" {
-		_, err := homeJars(o.KafkaHome)
-		return err
-	}
-	if _, err := cachedJars(o.CacheDir); err == nil {
-		return nil
-	}
-	if _, err := exec.LookPath(orElse(o.Maven, "mvn")); err != nil {
-		return fmt.Errorf("no KAFKA_HOME, no jars in %s and no Maven to fetch them", o.CacheDir)
-	}
-	return nil
+	_, err = KafkaFrom(o)
+	return err
 }
 
-func nodeName(id int32) string {
-	if id >= firstController {
-		return "controller-" + strconv.Itoa(int(id))
+// KafkaFrom says where a cluster with the options gets Kafka's jars from.
+func KafkaFrom(o Options) (string, error) {
+	if o.KafkaHome != "" {
+		j, err := homeJars(o.KafkaHome)
+		return fmt.Sprintf("Kafka %s, by KAFKA_HOME in %s", j.version, o.KafkaHome), err
 	}
-	return "broker-" + strconv.Itoa(int(id))
+	if j, err := cachedJars(o.CacheDir); err == nil {
+		return fmt.Sprintf("Kafka %s, in %s", j.version, o.CacheDir), nil
+	}
+	if maven, err := exec.LookPath(orElse(o.Maven, "mvn")); err == nil {
+		return fmt.Sprintf("Kafka %s, which %s fetches once", KafkaVersion, maven), nil
+	}
+	return "", fmt.Errorf("no KAFKA_HOME, no jars in %s and no Maven to fetch them", o.CacheDir)
 }

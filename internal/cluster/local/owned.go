@@ -87,6 +87,11 @@ func (d *dataFolder) remove() error {
 	return errors.Join(os.RemoveAll(d.path), d.lock.Close())
 }
 
+// Sweep removes the data of clusters in tempDir ("": the system's) whose owners are gone, as every Start does.
+func Sweep(tempDir string, note func(format string, args ...any)) error {
+	return sweep(orElse(tempDir, os.TempDir()), note)
+}
+
 // sweep removes what crashed owners left: folders whose lock is free, and processes that provably worked in them.
 func sweep(tempDir string, note func(format string, args ...any)) error {
 	folders, err := filepath.Glob(filepath.Join(tempDir, dataPrefix+"*"))

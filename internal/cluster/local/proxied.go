@@ -1,10 +1,8 @@
 package local
 
 import (
-	"errors"
-	"fmt"
-
 	"github.com/kbench/kbench/internal/cluster"
+	"github.com/kbench/kbench/internal/cluster/kraft"
 	"github.com/kbench/kbench/internal/proxy"
 )
 
@@ -23,24 +21,14 @@ var (
 
 // makeProxies puts a proxy before each broker and has brokers advertise it.
 func (c *Cluster) makeProxies() error {
-	c.gate = proxy.NewGate()
+	c.proxies = kraft.NewProxies()
 	for _, id := range c.Brokers() {
 		a := c.addrs[id]
-		p, err := c.gate.New(a.client)
-		if err != nil {
-			return fmt.Errorf("broker %d: %w", id, err)
+		var err error
+		if a.public, err = c.proxies.Add(id, a.client); err != nil {
+			return err
 		}
-		c.proxies = append(c.proxies, p)
-		a.public = p.Addr()
 		c.addrs[id] = a
 	}
 	return nil
-}
-
-func (c *Cluster) closeProxies() error {
-	var problems []error
-	for _, p := range c.proxies {
-		problems = append(problems, p.Close())
-	}
-	return errors.Join(problems...)
 }

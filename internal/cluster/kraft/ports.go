@@ -1,4 +1,4 @@
-package local
+package kraft
 
 import (
 	"fmt"
@@ -8,9 +8,9 @@ import (
 	"strconv"
 )
 
-// freePorts finds n ports of loopback that nobody listens on, outside the range from which the kernel takes ports for
+// FreePorts finds n ports of loopback that nobody listens on, outside the range from which the kernel takes ports for
 // outgoing connections: a killed node's port stays free until it comes back.
-func freePorts(n int) ([]int, error) {
+func FreePorts(n int) ([]int, error) {
 	ephemeral, _ := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range") // nothing read: Linux's default range
 	lo, hi := portsOutside(string(ephemeral))
 	var ports []int
@@ -19,7 +19,7 @@ func freePorts(n int) ([]int, error) {
 			return ports, nil
 		}
 		port := lo + rand.IntN(hi-lo)
-		l, err := net.Listen("tcp", loopback(port))
+		l, err := net.Listen("tcp", Loopback(port))
 		if err != nil {
 			continue
 		}
@@ -46,4 +46,5 @@ func portsOutside(ephemeral string) (lo, hi int) {
 	}
 }
 
-func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+// Loopback is the address of a port.
+func Loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

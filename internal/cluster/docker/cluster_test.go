@@ -1,0 +1,403 @@
+package docker_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/client"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kbench/kbench/internal/cluster"
+	"github.com/kbench/kbench/internal/cluster/docker"
+	"github.com/kbench/kbench/internal/proc"
+)
+
+// asChild has the test binary run a cluster, to be killed itself; asJanitor has it remove one.
+const (
+	asChild   = "KBENCH_TEST_CONTAINERS_IN"
+	asJanitor = "janitor-of"
+	builtHere = "kbench/kafka:4.3.1"
+)
+
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == asJanitor {
+		fail(docker.Janitor(os.Stdin, os.Args[2]))
+		os.Exit(0)
+	}
+	if dir := os.Getenv(asChild); dir != "" {
+		runUntilKilled(dir)
+	}
+	os.Exit(m.Run())
+}
+
+func TestNodesAreHurtAndComeBack(t *testing.T) {
+	dir := t.TempDir()
+	c := start(t, docker.Options{Dir: dir})
+	p := c.(cluster.Process)
+	ctx := limit(t, 2*time.Minute)
+	info := c.Info()
+	if info.Kind != "docker" || info.Simulated || info.Mode != "kraft" || info.Brokers != 3 || !strings.HasPrefix(info.Version, "4.") {
+		t.Errorf("info: %+v", info)
+	}
+	createTopic(t, c, "t", 3)
+	produce(t, c, "t", "before")
+	before := want(t, p, 2, "running")
+	if pids := c.(cluster.Owner).Processes(); len(pids) != 4 || pids[2] != before.Pid {
+		t.Errorf("processes %v, broker 2 is %d", pids, before.Pid)
+	}
+	if state, err := proc.State(before.Pid); err != nil || state != proc.Running {
+		t.Errorf("the process of broker 2: %s, %v", state, err)
+	}
+
+	ok(t, p.Kill(ctx, 2))
+	want(t, p, 2, "dead")
+	for name, err := range map[string]error{"kill": p.Kill(ctx, 2), "pause": p.Pause(ctx, 2), "resume": p.Resume(ctx, 2), "stop": p.Stop(ctx, 2)} {
+		if err == nil || !strings.Contains(err.Error(), "dead") {
+			t.Errorf("%s of a dead broker: %v", name, err)
+		}
+	}
+	unhealthy(t, c, "broker-2 is dead")
+	ok(t, p.Start(ctx, 2), c.Healthy(ctx))
+	if after := want(t, p, 2, "running"); after.Pid == before.Pid || !after.Started.After(before.Started) {
+		t.Errorf("before %+v, after %+v", before, after)
+	}
+	if got := consume(t, c, "t"); got != "before" {
+		t.Errorf("read %q after a kill and a start", got)
+	}
+
+	ok(t, p.Pause(ctx, 3))
+	want(t, p, 3, "paused")
+	if err := p.Stop(ctx, 3); err == nil || !strings.Contains(err.Error(), "paused") {
+		t.Errorf("stop of a paused broker: %v", err)
+	}
+	ok(t, p.Resume(ctx, 3), c.Healthy(ctx))
+	ok(t, p.Stop(ctx, 1), p.Start(ctx, 1), c.Healthy(ctx))
+	ok(t, p.Kill(ctx, 1001), p.Start(ctx, 1001), c.Healthy(ctx))
+
+	logDir, err := c.(cluster.Logs).LogDir(1)
+	ok(t, err)
+	if _, err := os.Stat(filepath.Join(logDir, "t-0")); err != nil {
+		t.Errorf("the data of broker 1: %v", err)
+	}
+	said, err := os.ReadFile(filepath.Join(dir, "broker-1.log"))
+	ok(t, err)
+	if starts := strings.Count(string(said), "Kafka Server started"); starts != 2 || !strings.Contains(string(said), "[BrokerServer id=1] shutting down") {
+		t.Errorf("broker 1 tells of %d starts", starts)
+	}
+
+	ok(t, p.Pause(ctx, 2), p.Kill(ctx, 3)) // Close must end a paused node and bear a dead one
+	ok(t, c.Close(), c.Close())
+	nothingLeft(t)
+	for _, addr := range c.Bootstrap() {
+		if conn, err := net.Dial("tcp", addr); err == nil {
+			conn.Close()
+			t.Errorf("somebody still listens at %s", addr)
+		}
+	}
+}
+
+func TestABrokerIsCutFromItsPeersAndServesClients(t *testing.T) {
+	c := start(t, docker.Options{Config: map[string]string{"broker.session.timeout.ms": "3000", "replica.lag.time.max.ms": "5000"}})
+	link, ctx := c.(cluster.PeerLink), limit(t, 2*time.Minute)
+	createTopic(t, c, "t", 3)
+	first := leader(t, c, "t")
+	old, err := kgo.NewClient(kgo.SeedBrokers(c.Bootstrap()[first-1]), kgo.RequiredAcks(kgo.LeaderAck()), kgo.DisableIdempotentWrite())
+	ok(t, err)
+	defer old.Close()
+	ok(t, old.ProduceSync(ctx, &kgo.Record{Topic: "t", Value: []byte("all have it")}).FirstErr())
+
+	ok(t, link.CutPeers(ctx, first))
+	if cut, err := link.PeersCut(first); !cut || err != nil {
+		t.Errorf("cut: %v, %v", cut, err)
+	}
+	unhealthy(t, c, "is cut from its peers")
+	ok(t, old.ProduceSync(ctx, &kgo.Record{Topic: "t", Value: []byte("only the old leader has it")}).FirstErr())
+	for other := first; other == first; time.Sleep(100 * time.Millisecond) {
+		ok(t, ctx.Err())
+		other = leaderAt(t, c.Bootstrap()[first%3], "t")
+	}
+	if told := leaderAt(t, c.Bootstrap()[first-1], "t"); told != first {
+		t.Errorf("the old leader names %d, not itself", told)
+	}
+	ok(t, link.JoinPeers(ctx, first), c.Healthy(ctx))
+	if cut, err := link.PeersCut(first); cut || err != nil {
+		t.Errorf("joined, and cut: %v, %v", cut, err)
+	}
+	if leader(t, c, "t") == first {
+		t.Error("the old leader leads again at once")
+	}
+	if got := consume(t, c, "t"); got != "all have it" {
+		t.Errorf("read %q", got)
+	}
+}
+
+func TestProxiedClientsMeetTheProxies(t *testing.T) {
+	c := start(t, docker.Options{Brokers: 1, ProxyClients: true})
+	if _, is := c.(cluster.AnswerFilter); !is {
+		t.Error("the cluster is no AnswerFilter")
+	}
+	for name, at := range map[string][]string{"clients": c.Bootstrap(), "past the proxies": c.(cluster.Direct).Direct()} {
+		cl, err := kgo.NewClient(kgo.SeedBrokers(at[0]))
+		ok(t, err)
+		defer cl.Close()
+		brokers, err := kadm.NewClient(cl).ListBrokers(limit(t, time.Minute))
+		ok(t, err)
+		if told := fmt.Sprintf("%s:%d", brokers[0].Host, brokers[0].Port); told != at[0] {
+			t.Errorf("%s are told %s, want %s", name, told, at[0])
+		}
+	}
+}
+
+func TestAKeptClusterIsFoundAgain(t *testing.T) {
+	c := start(t, docker.Options{Brokers: 1, Keep: true})
+	ctx := limit(t, time.Minute)
+	createTopic(t, c, "t", 1)
+	runs, err := docker.Kept(ctx)
+	ok(t, err)
+	run := c.(*docker.Cluster).Run
+	t.Cleanup(func() { ok(t, docker.Remove(context.Background(), run)) })
+	if !slices.Contains(runs, run) {
+		t.Errorf("kept are %v, not %s", runs, run)
+	}
+	ok(t, c.Close())
+	again, err := docker.Attach(ctx, run, t.TempDir())
+	ok(t, err)
+	if again.Info() != c.Info() || !slices.Equal(again.Bootstrap(), c.Bootstrap()) || !slices.Equal(again.JVM(), c.(cluster.Made).JVM()) {
+		t.Errorf("started %+v, found %+v", c.Info(), again.Info())
+	}
+	ok(t, again.Kill(ctx, 1), again.Start(ctx, 1), again.Healthy(ctx), again.Close())
+	ok(t, docker.Remove(ctx, run))
+	nothingLeft(t)
+}
+
+func TestAFailedStartSaysWhyAndLeavesNothing(t *testing.T) {
+	image := require(t)
+	for name, test := range map[string]struct {
+		o     docker.Options
+		limit time.Duration
+		want  string
+	}{
+		"a setting that Kafka refuses": {docker.Options{Config: map[string]string{"num.io.threads": "none"}}, time.Minute, "num.io.threads"},
+		"the time is too short":        {docker.Options{}, 2 * time.Second, context.DeadlineExceeded.Error()},
+		"no such image":                {docker.Options{Image: "localhost:1/none:1"}, time.Minute, "scripts/kafka-image"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := test.o
+			o.Dir = t.TempDir()
+			if o.Image == "" {
+				o.Image = image
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), test.limit)
+			defer cancel()
+			c, err := docker.Start(ctx, o)
+			if err == nil {
+				t.Fatal("started", c.Close())
+			}
+			if !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%q is missing in: %v", test.want, err)
+			}
+			nothingLeft(t)
+		})
+	}
+}
+
+// Killed, this process cannot remove its cluster: its janitor must, and without one the next start.
+func TestNothingOutlivesItsStarter(t *testing.T) {
+	require(t)
+	for name, janitor := range map[string]string{"a janitor": "yes", "the next start": ""} {
+		t.Run(name, func(t *testing.T) {
+			child := exec.CommandContext(limit(t, 2*time.Minute), os.Args[0], "-test.run=^$")
+			child.Env = append(os.Environ(), asChild+"="+t.TempDir(), "KBENCH_TEST_JANITOR="+janitor)
+			child.Stderr = os.Stderr
+			out, err := child.StdoutPipe()
+			ok(t, err, child.Start())
+			defer child.Process.Kill()
+			if line, err := bufio.NewReader(out).ReadString('\n'); line != "started\n" {
+				t.Fatalf("told %q, %v", line, err)
+			}
+			ok(t, child.Process.Kill())
+			_ = child.Wait()
+			if janitor == "" {
+				ok(t, start(t, docker.Options{Brokers: 1}).Close())
+			}
+			for end := time.Now().Add(20 * time.Second); len(left(t)) > 0 && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+			}
+			nothingLeft(t)
+		})
+	}
+}
+
+func runUntilKilled(dir string) {
+	o := docker.Options{Brokers: 1, Dir: dir, Image: os.Getenv("KBENCH_IMAGE")}
+	if o.Image == "" {
+		o.Image = builtHere
+	}
+	if os.Getenv("KBENCH_TEST_JANITOR") != "" {
+		o.Janitor = []string{os.Args[0], asJanitor}
+	}
+	_, err := docker.Start(context.Background(), o)
+	fail(err)
+	fmt.Println("started")
+	time.Sleep(5 * time.Minute)
+}
+
+func fail(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// require is the image to test with. Without an engine or an image the test fails if CI=true, and else is skipped with a
+// word about what was not tested.
+func require(t *testing.T) string {
+	t.Helper()
+	image := os.Getenv("KBENCH_IMAGE")
+	if image == "" {
+		image = builtHere
+	}
+	missing := docker.Available(t.Context(), docker.Options{Image: image})
+	switch {
+	case missing == nil:
+		return image
+	case os.Getenv("CI") == "true":
+		t.Fatalf("a cluster in containers is required: %v", missing)
+	}
+	t.Skipf("NOT TESTED, for want of a cluster in containers: %v", missing)
+	return ""
+}
+
+func start(t *testing.T, o docker.Options) cluster.Cluster {
+	t.Helper()
+	o.Image = require(t)
+	o.Note = t.Logf
+	if o.Dir == "" {
+		o.Dir = t.TempDir()
+	}
+	began := time.Now()
+	c, err := docker.Start(limit(t, 3*time.Minute), o)
+	ok(t, err)
+	t.Logf("%d brokers were ready after %v", len(c.Brokers()), time.Since(began).Round(100*time.Millisecond))
+	t.Cleanup(func() { ok(t, c.Close()) })
+	return c
+}
+
+func ok(t *testing.T, errs ...error) {
+	t.Helper()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func limit(t *testing.T, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func want(t *testing.T, p cluster.Process, node int32, state string) cluster.ProcessState {
+	t.Helper()
+	st, err := p.State(node)
+	if err != nil || st.State != state {
+		t.Fatalf("node %d: %+v, %v, want it %s", node, st, err, state)
+	}
+	return st
+}
+
+func unhealthy(t *testing.T, c cluster.Cluster, why string) {
+	t.Helper()
+	if err := c.Healthy(limit(t, 500*time.Millisecond)); err == nil || !strings.Contains(err.Error(), why) {
+		t.Fatalf("healthy: %v, want %q", err, why)
+	}
+}
+
+func admin(t *testing.T, addrs ...string) *kadm.Client {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(addrs...))
+	ok(t, err)
+	t.Cleanup(cl.Close)
+	return kadm.NewClient(cl)
+}
+
+func createTopic(t *testing.T, c cluster.Cluster, name string, replication int16) {
+	t.Helper()
+	_, err := admin(t, c.Bootstrap()...).CreateTopic(limit(t, 30*time.Second), 1, replication, nil, name)
+	ok(t, err)
+}
+
+func leader(t *testing.T, c cluster.Cluster, topic string) int32 {
+	t.Helper()
+	return leaderAt(t, c.Bootstrap()[0], topic)
+}
+
+// leaderAt is the leader that one broker names.
+func leaderAt(t *testing.T, addr, topic string) int32 {
+	t.Helper()
+	m, err := admin(t, addr).Metadata(limit(t, 10*time.Second), topic)
+	ok(t, err)
+	return m.Topics[topic].Partitions[0].Leader
+}
+
+func produce(t *testing.T, c cluster.Cluster, topic, value string) {
+	t.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(c.Bootstrap()...))
+	ok(t, err)
+	defer cl.Close()
+	ok(t, cl.ProduceSync(limit(t, 30*time.Second), &kgo.Record{Topic: topic, Value: []byte(value)}).FirstErr())
+}
+
+// consume reads a topic from its start for a while, joined.
+func consume(t *testing.T, c cluster.Cluster, topic string) string {
+	t.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(c.Bootstrap()...), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	ok(t, err)
+	defer cl.Close()
+	var values []string
+	for ctx := limit(t, 3*time.Second); ctx.Err() == nil; {
+		cl.PollFetches(ctx).EachRecord(func(r *kgo.Record) { values = append(values, string(r.Value)) })
+	}
+	return strings.Join(values, ",")
+}
+
+func nothingLeft(t *testing.T) {
+	t.Helper()
+	if names := left(t); len(names) > 0 {
+		t.Errorf("left: %v", names)
+	}
+}
+
+// left are the names of what has a label of kbench's. The tests of this package run one after another.
+func left(t *testing.T) []string {
+	t.Helper()
+	c, err := client.New(client.FromEnv)
+	ok(t, err)
+	defer c.Close()
+	ctx, with := context.Background(), client.Filters{}.Add("label", "io.kbench.run")
+	containers, err := c.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: with})
+	ok(t, err)
+	networks, err := c.NetworkList(ctx, client.NetworkListOptions{Filters: with})
+	ok(t, err)
+	volumes, err := c.VolumeList(ctx, client.VolumeListOptions{Filters: with})
+	ok(t, err)
+	var names []string
+	for _, one := range containers.Items {
+		names = append(names, one.Names...)
+	}
+	for _, one := range networks.Items {
+		names = append(names, one.Name)
+	}
+	for _, one := range volumes.Items {
+		names = append(names, one.Name)
+	}
+	return names
+}

@@ -1,0 +1,90 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
+	"github.com/testcontainers/testcontainers-go"
+	"github.com/testcontainers/testcontainers-go/log"
+)
+
+const (
+	// connectLimit is for an engine's first answer.
+	connectLimit = 10 * time.Second
+	pullLimit    = 10 * time.Minute
+)
+
+// engine is Docker, or what answers in its place.
+type engine struct {
+	provider *testcontainers.DockerProvider // makes containers, and has Ryuk watch over them
+	client   client.APIClient               // does the rest
+	noReaper string                         // why Ryuk does not, "" where it does
+}
+
+// connect finds the engine. Ryuk is taken where its image is at hand: kbench pulls nothing for it.
+func connect(ctx context.Context) (*engine, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectLimit)
+	defer cancel()
+	e := &engine{noReaper: whyNoRyuk(ctx)}
+	if e.noReaper != "" {
+		// The only way to tell testcontainers, which reads it once, when it first connects.
+		if err := os.Setenv(ryukDisabled, "true"); err != nil {
+			return nil, err
+		}
+	}
+	quiet := log.NewNoopLogger() // the standard error is kbench's own
+	log.SetDefault(quiet)
+	provider, err := testcontainers.NewDockerProvider(testcontainers.WithLogger(quiet))
+	if err != nil {
+		return nil, fmt.Errorf("no Docker engine: %w", err)
+	}
+	e.provider, e.client = provider, provider.Client()
+	if _, err := e.client.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
+		return nil, errors.Join(fmt.Errorf("no Docker engine: %w", err), e.close())
+	}
+	return e, nil
+}
+
+const ryukDisabled = "TESTCONTAINERS_RYUK_DISABLED"
+
+// whyNoRyuk is "" where Ryuk can be had.
+func whyNoRyuk(ctx context.Context) string {
+	c, err := client.New(client.FromEnv)
+	if err == nil {
+		defer c.Close()
+		_, err = c.ImageInspect(ctx, testcontainers.ReaperDefaultImage)
+	}
+	if err != nil {
+		return "the image " + testcontainers.ReaperDefaultImage + " is not at hand"
+	}
+	if os.Getenv(ryukDisabled) == "true" {
+		return ryukDisabled + " is set"
+	}
+	return ""
+}
+
+func (e *engine) close() error { return e.client.Close() }
+
+// haveImage pulls an image that is not there.
+func (e *engine) haveImage(ctx context.Context, image string, note func(string, ...any)) error {
+	_, err := e.client.ImageInspect(ctx, image)
+	if err == nil || !errdefs.IsNotFound(err) {
+		return err
+	}
+	note("pulling %s (once)", image)
+	ctx, cancel := context.WithTimeout(ctx, pullLimit)
+	defer cancel()
+	err = e.provider.PullImage(ctx, image)
+	if err == nil {
+		_, err = e.client.ImageInspect(ctx, image) // a pull that broke off looks like one that ended
+	}
+	if err != nil {
+		return fmt.Errorf("no image %s here, and it cannot be pulled: %w\nscripts/kafka-image builds one without a registry, to be used by --image kbench/kafka:4.3.1", image, err)
+	}
+	return nil
+}

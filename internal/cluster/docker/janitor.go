@@ -1,0 +1,49 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os/exec"
+	"syscall"
+)
+
+// janitor is a process in a session of its own, which no signal to kbench or its terminal reaches. It waits for its
+// standard input to end, as it does when kbench ends, whichever way, and removes what has the run's label.
+type janitor struct {
+	cmd   *exec.Cmd
+	alive io.Closer // the other end of its standard input
+}
+
+func startJanitor(command []string) (*janitor, error) {
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	in, err := cmd.StdinPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the process that is to remove the cluster: %w", err)
+	}
+	return &janitor{cmd, in}, nil
+}
+
+// dismiss lets it go. It looks once more by itself.
+func (j *janitor) dismiss() error {
+	if j == nil {
+		return nil
+	}
+	_ = j.alive.Close()
+	if err := j.cmd.Wait(); err != nil {
+		return fmt.Errorf("the process that removes the cluster: %w", err)
+	}
+	return nil
+}
+
+// Janitor is what that process does.
+func Janitor(alive io.Reader, run string) error {
+	_, _ = io.Copy(io.Discard, alive) // ends with the other end, by whatever error
+	ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
+	defer cancel()
+	return Remove(ctx, run)
+}
