@@ -74,6 +74,22 @@ func TestIsolateCutsALeaderOffAndJoinsItAgain(t *testing.T) {
 	}
 }
 
+// The isolated broker lists itself when it is asked, so that answers of its and of others' alternate.
+func TestWhoIsRegisteredIsToldOnceOfTheIsolated(t *testing.T) {
+	all, others := view{registered: map[int32]bool{1: true, 2: true}}, view{registered: map[int32]bool{2: true}}
+	for action, want := range map[string]int{"isolate": 1, "kill": 4} {
+		in := &Injection{run: &runner{}, Env: newFake().env(), victims: []victim{{n: 1}}}
+		in.rec.Name, in.rec.At = action, 1
+		for range 2 {
+			in.observe(changes(all, others))
+			in.observe(changes(others, all))
+		}
+		if len(in.seen.Lines) != want {
+			t.Errorf("%s: %q", action, in.seen.Lines)
+		}
+	}
+}
+
 // A leader that stays one was not seen to be deposed, so that the fault showed nothing.
 func TestIsolateHasNotBittenWhereTheLeaderStays(t *testing.T) {
 	f, env := isolating(t)
