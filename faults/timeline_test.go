@@ -436,7 +436,7 @@ func TestKnownDescribesEveryFault(t *testing.T) {
 			t.Errorf("%s makes %v, %v", d.Name, made, err)
 		}
 	}
-	if got := strings.Join(names, " "); got != "cut-acks delay-end-txn kill pause refuse-produce restart rolling-restart stop" {
+	if got := strings.Join(names, " "); got != "cut-acks delay-end-txn isolate kill pause refuse-produce restart rolling-restart stop" {
 		t.Errorf("known: %s", got)
 	}
 }

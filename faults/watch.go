@@ -22,6 +22,7 @@ type change struct {
 	to        []int32           // nodes that gained a place again
 	partition *client.Partition // whose leader or epoch changed
 	group     string
+	registry  bool   // it is about who is registered
 	protects  string // how the cluster kept its promise by it
 	byAcksAll bool   // which it did only if an acknowledgement waits for all in-sync replicas
 }
@@ -114,12 +115,12 @@ func registrations(old, now view) []change {
 	}
 	for _, id := range sortedIDs(old.registered) {
 		if !now.registered[id] {
-			list = append(list, change{text: fmt.Sprintf("broker %d is fenced: the cluster lists it no more", id), from: []int32{id}})
+			list = append(list, change{text: fmt.Sprintf("broker %d is fenced: the cluster lists it no more", id), from: []int32{id}, registry: true})
 		}
 	}
 	for _, id := range sortedIDs(now.registered) {
 		if !old.registered[id] {
-			list = append(list, change{text: fmt.Sprintf("broker %d is registered again", id), to: []int32{id}})
+			list = append(list, change{text: fmt.Sprintf("broker %d is registered again", id), to: []int32{id}, registry: true})
 		}
 	}
 	return list
@@ -228,7 +229,7 @@ func (in *Injection) take(c change) {
 		}
 	}
 	member := c.group != "" && in.inGroup(c.group)
-	if !lost && !gained && !member {
+	if !lost && !gained && !member || in.doubtful(c) {
 		return
 	}
 	in.line(c.text)
@@ -238,6 +239,12 @@ func (in *Injection) take(c change) {
 	if c.protects != "" && !slices.Contains(in.seen.Protection, c.protects) {
 		in.seen.Protection = append(in.seen.Protection, c.protects)
 	}
+}
+
+// doubtful is news of who is registered while a broker is isolated, or has not caught up since: it answers too, and lists
+// itself. Only the first word of its being fenced is news.
+func (in *Injection) doubtful(c change) bool {
+	return c.registry && in.rec.Name == isolate{}.Name() && (len(c.to) > 0 || slices.Contains(in.seen.Lines, c.text))
 }
 
 func (in *Injection) hasNode(ids []int32) bool {

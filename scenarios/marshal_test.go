@@ -113,6 +113,7 @@ func bare(s Scenario) Scenario {
 
 func TestWhatIsWrittenReadsBackTheSame(t *testing.T) {
 	sources := map[string]string{"contracts": contractsExample, "everything": everything, "least": "load: {rate: max, duration: 1s}",
+		"isolated":  "topics: [{name: orders, partitions: 1, replication: 3}]\nload: {rate: 10/s, duration: 5s}\nsteps: [{isolate: leader(orders/0), as: old}, {send: 10}, {rejoin: old}]",
 		"files":     "load: {records: 7, rate: 2/s, record: {keys: none, payload: 'file(some dir/a (b).txt)'}}\nfaults: [{at: acked(5), kill: producer(0), for: 1s}]",
 		"late ends": "load: {rate: 2/s, duration: 9s, transactions: {size: 2, abort: every(3)}}\nfaults: [{at: 1s, delay-end-txn: p0, after: 4, count: 5, for: 1s}, {at: 2s, delay-end-txn: p0}]"}
 	for _, name := range Builtins() {

@@ -3,10 +3,10 @@ package scenarios
 // walk follows the steps in their order and knows what they have done so far.
 type walk struct {
 	*checker
-	names                    map[string]Target
-	order                    []string // of names
-	killed, paused, filtered bool
-	held                     map[Target]bool
+	names                              map[string]Target
+	order                              []string // of names
+	killed, paused, filtered, isolated bool
+	held                               map[Target]bool
 }
 
 // stepOrder checks that steps undo only what was done, and use only names that were given.
@@ -37,6 +37,12 @@ func (w *walk) step(s *Step, path string) {
 		w.paused = true
 	case "cut-acks", "refuse-produce", "delay-end-txn":
 		w.filtered = true
+	case "isolate":
+		w.isolated = true
+	case "rejoin":
+		if !w.isolated {
+			w.say(at, "", "nothing was isolated before")
+		}
 	case "restore":
 		if !w.filtered {
 			w.say(at, "", "nothing was cut, refused or delayed before")

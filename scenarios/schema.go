@@ -355,6 +355,10 @@ func (v verb) schema() schema {
 		return pattern("a transactional id; those of producers without one are p0, p1, …", groupName.String())
 	case toTreated:
 		return pattern("a topic or a transactional id", topicName.String())
+	case toNodes:
+		s := pattern("a broker or a controller", targetPattern)
+		s["not"] = schema{"pattern": `^\s*(` + strings.Join([]string{ProducerWorker, ConsumerWorker, ProcessorWorker}, "|") + `)\(`}
+		return s
 	case toAll:
 		return schema{"anyOf": []schema{{"const": true}, {"const": "brokers"}}}
 	}

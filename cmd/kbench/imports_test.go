@@ -50,6 +50,8 @@ func TestImportRules(t *testing.T) {
 		}
 		onlyImporter(t, p, "github.com/confluentinc/confluent-kafka-go", "internal/driver/confluent")
 		onlyImporter(t, p, "github.com/twmb/franz-go/pkg/kfake", "internal/cluster/embedded")
+		onlyImporter(t, p, "github.com/testcontainers/testcontainers-go", "internal/cluster/docker")
+		onlyImporter(t, p, "github.com/moby/moby", "internal/cluster/docker")
 		onlyImporter(t, p, "github.com/parquet-go/parquet-go", "reports/export")
 	}
 }

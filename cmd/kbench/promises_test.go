@@ -22,8 +22,30 @@ func TestPromisesAndTwinsOnRealBrokers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows = slices.DeleteFunc(rows, func(r listed) bool { return r.Guarantee == "" || !tested(t, r) })
-	args := []string{"run", "--cluster", "local", "--json", "--out", filepath.Join(t.TempDir(), "runs")}
+	rows = slices.DeleteFunc(rows, func(r listed) bool {
+		return r.Guarantee == "" || !slices.Contains(r.Clusters, "local") || !tested(t, r)
+	})
+	showPromises(t, "local", rows)
+}
+
+// TestPromisesAndTwinsInContainers runs those that need networks of their own, and one pair that local brokers show too.
+func TestPromisesAndTwinsInContainers(t *testing.T) {
+	image := clustertest.RequireDocker(t)
+	rows, err := builtins()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows = slices.DeleteFunc(rows, func(r listed) bool {
+		return slices.Contains(r.Clusters, "local") && !strings.HasPrefix(r.Name, "slow-follower") && !strings.HasPrefix(r.Name, "send-once")
+	})
+	t.Setenv("KBENCH_IMAGE", image)
+	showPromises(t, "docker", rows)
+}
+
+// showPromises runs scenarios on a kind of cluster, each once, and wants of each what it expects.
+func showPromises(t *testing.T, kind string, rows []listed) {
+	t.Helper()
+	args := []string{"run", "--cluster", kind, "--json", "--out", filepath.Join(t.TempDir(), "runs")}
 	for _, r := range rows {
 		if strings.HasPrefix(r.Name, "soak") {
 			r.Name = shortSoak(t, r.Name)

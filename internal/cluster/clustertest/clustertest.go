@@ -25,14 +25,15 @@ func Require(t testing.TB) {
 	if missing == nil {
 		return
 	}
-	if required(os.Getenv("CI"), os.Getenv("KBENCH_REQUIRE")) {
+	if required("local", os.Getenv("CI"), os.Getenv("KBENCH_REQUIRE")) {
 		t.Fatalf("a real cluster is required: %v", missing)
 	}
 	t.Skipf("NOT TESTED, for want of a real cluster: %v", missing)
 }
 
-func required(ci, require string) bool {
-	return ci == "true" || slices.Contains(strings.Split(require, ","), "local")
+// required tells whether a kind of cluster must be there.
+func required(kind, ci, require string) bool {
+	return ci == "true" || slices.Contains(strings.Split(require, ","), kind)
 }
 
 // Start starts a cluster that ends with the test. Folders that o leaves out are filled in: the cache is the user's, so

@@ -9,7 +9,7 @@ func TestRequired(t *testing.T) {
 	}{
 		{"", "", false}, {"true", "", true}, {"", "local", true}, {"", "docker,local", true}, {"false", "docker", false}, {"1", "", false},
 	} {
-		if got := required(c.ci, c.require); got != c.want {
+		if got := required("local", c.ci, c.require); got != c.want {
 			t.Errorf("CI=%q KBENCH_REQUIRE=%q: %v", c.ci, c.require, got)
 		}
 	}

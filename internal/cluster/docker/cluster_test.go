@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kbench/kbench/internal/cluster"
+	"github.com/kbench/kbench/internal/cluster/clustertest"
 	"github.com/kbench/kbench/internal/cluster/docker"
 	"github.com/kbench/kbench/internal/proc"
 )
@@ -27,7 +29,6 @@ import (
 const (
 	asChild   = "KBENCH_TEST_CONTAINERS_IN"
 	asJanitor = "janitor-of"
-	builtHere = "kbench/kafka:4.3.1"
 )
 
 func TestMain(m *testing.M) {
@@ -92,13 +93,13 @@ func TestNodesAreHurtAndComeBack(t *testing.T) {
 	}
 	said, err := os.ReadFile(filepath.Join(dir, "broker-1.log"))
 	ok(t, err)
-	if starts := strings.Count(string(said), "Kafka Server started"); starts != 2 || !strings.Contains(string(said), "[BrokerServer id=1] shutting down") {
+	if starts := strings.Count(string(said), "Kafka Server started"); starts != 2 || !strings.Contains(string(said), "from STARTED to SHUTTING_DOWN") {
 		t.Errorf("broker 1 tells of %d starts", starts)
 	}
 
 	ok(t, p.Pause(ctx, 2), p.Kill(ctx, 3)) // Close must end a paused node and bear a dead one
 	ok(t, c.Close(), c.Close())
-	nothingLeft(t)
+	nothingLeft(t, os.Getpid())
 	for _, addr := range c.Bootstrap() {
 		if conn, err := net.Dial("tcp", addr); err == nil {
 			conn.Close()
@@ -115,7 +116,8 @@ func TestABrokerIsCutFromItsPeersAndServesClients(t *testing.T) {
 	old, err := kgo.NewClient(kgo.SeedBrokers(c.Bootstrap()[first-1]), kgo.RequiredAcks(kgo.LeaderAck()), kgo.DisableIdempotentWrite())
 	ok(t, err)
 	defer old.Close()
-	ok(t, old.ProduceSync(ctx, &kgo.Record{Topic: "t", Value: []byte("all have it")}).FirstErr())
+	produce(t, c, "t", "all have it")
+	ok(t, old.Ping(ctx))
 
 	ok(t, link.CutPeers(ctx, first))
 	if cut, err := link.PeersCut(first); !cut || err != nil {
@@ -178,11 +180,11 @@ func TestAKeptClusterIsFoundAgain(t *testing.T) {
 	}
 	ok(t, again.Kill(ctx, 1), again.Start(ctx, 1), again.Healthy(ctx), again.Close())
 	ok(t, docker.Remove(ctx, run))
-	nothingLeft(t)
+	nothingLeft(t, os.Getpid())
 }
 
 func TestAFailedStartSaysWhyAndLeavesNothing(t *testing.T) {
-	image := require(t)
+	image := clustertest.RequireDocker(t)
 	for name, test := range map[string]struct {
 		o     docker.Options
 		limit time.Duration
@@ -207,14 +209,14 @@ func TestAFailedStartSaysWhyAndLeavesNothing(t *testing.T) {
 			if !strings.Contains(err.Error(), test.want) {
 				t.Errorf("%q is missing in: %v", test.want, err)
 			}
-			nothingLeft(t)
+			nothingLeft(t, os.Getpid())
 		})
 	}
 }
 
 // Killed, this process cannot remove its cluster: its janitor must, and without one the next start.
 func TestNothingOutlivesItsStarter(t *testing.T) {
-	require(t)
+	clustertest.RequireDocker(t)
 	for name, janitor := range map[string]string{"a janitor": "yes", "the next start": ""} {
 		t.Run(name, func(t *testing.T) {
 			child := exec.CommandContext(limit(t, 2*time.Minute), os.Args[0], "-test.run=^$")
@@ -231,18 +233,15 @@ func TestNothingOutlivesItsStarter(t *testing.T) {
 			if janitor == "" {
 				ok(t, start(t, docker.Options{Brokers: 1}).Close())
 			}
-			for end := time.Now().Add(20 * time.Second); len(left(t)) > 0 && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+			for end := time.Now().Add(20 * time.Second); len(left(t, child.Process.Pid)) > 0 && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 			}
-			nothingLeft(t)
+			nothingLeft(t, child.Process.Pid)
 		})
 	}
 }
 
 func runUntilKilled(dir string) {
-	o := docker.Options{Brokers: 1, Dir: dir, Image: os.Getenv("KBENCH_IMAGE")}
-	if o.Image == "" {
-		o.Image = builtHere
-	}
+	o := docker.Options{Brokers: 1, Dir: dir, Image: clustertest.DockerImage()}
 	if os.Getenv("KBENCH_TEST_JANITOR") != "" {
 		o.Janitor = []string{os.Args[0], asJanitor}
 	}
@@ -259,28 +258,9 @@ func fail(err error) {
 	}
 }
 
-// require is the image to test with. Without an engine or an image the test fails if CI=true, and else is skipped with a
-// word about what was not tested.
-func require(t *testing.T) string {
-	t.Helper()
-	image := os.Getenv("KBENCH_IMAGE")
-	if image == "" {
-		image = builtHere
-	}
-	missing := docker.Available(t.Context(), docker.Options{Image: image})
-	switch {
-	case missing == nil:
-		return image
-	case os.Getenv("CI") == "true":
-		t.Fatalf("a cluster in containers is required: %v", missing)
-	}
-	t.Skipf("NOT TESTED, for want of a cluster in containers: %v", missing)
-	return ""
-}
-
 func start(t *testing.T, o docker.Options) cluster.Cluster {
 	t.Helper()
-	o.Image = require(t)
+	o.Image = clustertest.RequireDocker(t)
 	o.Note = t.Logf
 	if o.Dir == "" {
 		o.Dir = t.TempDir()
@@ -356,48 +336,56 @@ func produce(t *testing.T, c cluster.Cluster, topic, value string) {
 	ok(t, cl.ProduceSync(limit(t, 30*time.Second), &kgo.Record{Topic: topic, Value: []byte(value)}).FirstErr())
 }
 
-// consume reads a topic from its start for a while, joined.
+// consume reads a topic from its start until something came, and a second longer, joined.
 func consume(t *testing.T, c cluster.Cluster, topic string) string {
 	t.Helper()
 	cl, err := kgo.NewClient(kgo.SeedBrokers(c.Bootstrap()...), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	ok(t, err)
 	defer cl.Close()
 	var values []string
-	for ctx := limit(t, 3*time.Second); ctx.Err() == nil; {
+	for ctx := limit(t, 30*time.Second); ctx.Err() == nil; {
+		began := len(values) > 0
 		cl.PollFetches(ctx).EachRecord(func(r *kgo.Record) { values = append(values, string(r.Value)) })
+		if !began && len(values) > 0 {
+			ctx = limit(t, time.Second)
+		}
 	}
 	return strings.Join(values, ",")
 }
 
-func nothingLeft(t *testing.T) {
+func nothingLeft(t *testing.T, owner int) {
 	t.Helper()
-	if names := left(t); len(names) > 0 {
+	if names := left(t, owner); len(names) > 0 {
 		t.Errorf("left: %v", names)
 	}
 }
 
-// left are the names of what has a label of kbench's. The tests of this package run one after another.
-func left(t *testing.T) []string {
+// left are the names of what has a label of kbench's and was made by a process.
+func left(t *testing.T, owner int) (names []string) {
 	t.Helper()
 	c, err := client.New(client.FromEnv)
 	ok(t, err)
 	defer c.Close()
+	add := func(name string, labels map[string]string) {
+		if words := strings.Fields(labels["io.kbench.owner"]); len(words) == 4 && words[2] == strconv.Itoa(owner) {
+			names = append(names, name)
+		}
+	}
 	ctx, with := context.Background(), client.Filters{}.Add("label", "io.kbench.run")
 	containers, err := c.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: with})
 	ok(t, err)
+	for _, one := range containers.Items {
+		add(one.Names[0], one.Labels)
+	}
 	networks, err := c.NetworkList(ctx, client.NetworkListOptions{Filters: with})
 	ok(t, err)
+	for _, one := range networks.Items {
+		add(one.Name, one.Labels)
+	}
 	volumes, err := c.VolumeList(ctx, client.VolumeListOptions{Filters: with})
 	ok(t, err)
-	var names []string
-	for _, one := range containers.Items {
-		names = append(names, one.Names...)
-	}
-	for _, one := range networks.Items {
-		names = append(names, one.Name)
-	}
 	for _, one := range volumes.Items {
-		names = append(names, one.Name)
+		add(one.Name, one.Labels)
 	}
 	return names
 }

@@ -1,0 +1,159 @@
+package docker
+
+import (
+	"archive/tar"
+	"bytes"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+
+	"github.com/kbench/kbench/internal/proc"
+)
+
+func TestVariable(t *testing.T) {
+	for setting, want := range map[string]string{
+		"node.id": "KAFKA_NODE_ID", "min.insync.replicas": "KAFKA_MIN_INSYNC_REPLICAS",
+		"a_b": "KAFKA_A__B", "listener.name.x-y.z": "KAFKA_LISTENER_NAME_X___Y_Z",
+	} {
+		if got := variable(setting); got != want {
+			t.Errorf("%s is %s, want %s", setting, got, want)
+		}
+	}
+}
+
+func TestSettingsOfNodes(t *testing.T) {
+	p, err := newPlan(Options{Brokers: 2, Controllers: 1, Config: map[string]string{"min.insync.replicas": "2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.settle(netip.MustParsePrefix("172.30.0.0/16"))
+	at := p.Places[2]
+	at.Client, at.Direct, at.Public = 20001, 20002, "127.0.0.1:30003" // proxied
+	p.Places[2] = at
+	broker, controller := p.settings(2), p.settings(1001)
+	for name, want := range map[string]string{
+		"node.id": "2", "process.roles": "broker", "min.insync.replicas": "2", "controller.quorum.voters": "1001@172.30.0.12:9093",
+		"listeners":            "CLIENT://0.0.0.0:9092,DIRECT://0.0.0.0:9094,INTERNAL://0.0.0.0:9095",
+		"advertised.listeners": "CLIENT://127.0.0.1:30003,DIRECT://127.0.0.1:20002,INTERNAL://172.30.0.11:9095",
+	} {
+		if broker[name] != want {
+			t.Errorf("broker: %s is %q, want %q", name, broker[name], want)
+		}
+	}
+	if controller["listeners"] != "CONTROLLER://172.30.0.12:9093" || controller["advertised.listeners"] != "" || controller["min.insync.replicas"] != "2" {
+		t.Errorf("controller: %v", controller)
+	}
+	label, err := p.label()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := planOf(map[string]string{planLabel: label}); err != nil || !reflect.DeepEqual(again, p) {
+		t.Errorf("kept %+v, found %+v, %v", p, again, err)
+	}
+	if _, err := planOf(map[string]string{planLabel: "{"}); err == nil {
+		t.Error("a plan that is none was read")
+	}
+}
+
+func TestOptionsRefuse(t *testing.T) {
+	good := Options{Dir: "d"}
+	for name, c := range map[string]struct {
+		change func(*Options)
+		want   string
+	}{
+		"a setting that ties nodes together": {func(o *Options) { o.Config = map[string]string{"node.id": "7"} }, "node.id"},
+		"no folder for logs":                 {func(o *Options) { o.Dir = "" }, "logs"},
+		"fewer than no brokers":              {func(o *Options) { o.Brokers = -1 }, "-1 brokers"},
+		"less than no memory":                {func(o *Options) { o.Memory = -1 }, "memory"},
+		"proxies that would be left":         {func(o *Options) { o.Keep, o.ProxyClients = true, true }, "proxies"},
+	} {
+		o := good
+		c.change(&o)
+		if _, err := o.withDefaults(); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want an error about %q", name, err, c.want)
+		}
+	}
+	if o, err := good.withDefaults(); err != nil || o.Image != DefaultImage || o.Brokers != 3 || !filepath.IsAbs(o.Dir) {
+		t.Errorf("%+v, %v", o, err)
+	}
+}
+
+func TestCrashed(t *testing.T) {
+	began, err := proc.StartTime(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		owner string
+		want  bool
+	}{
+		"this process":              {self(), false},
+		"one that had its id":       {ownerName(os.Getpid(), began+1), true},
+		"one of another machine":    {strings.Replace(ownerName(os.Getpid(), began+1), hostname(t), "elsewhere", 1), false},
+		"somebody who does not say": {"", false},
+	} {
+		if got := crashed(c.owner); got != c.want {
+			t.Errorf("%s (%s): crashed is %v", name, c.owner, got)
+		}
+	}
+}
+
+func hostname(t *testing.T) string {
+	t.Helper()
+	name, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func TestStateOf(t *testing.T) {
+	for status, want := range map[container.ContainerState]string{
+		container.StateRunning: stateRunning, container.StatePaused: statePaused, container.StateExited: stateDead, container.StateCreated: stateDead,
+	} {
+		got, err := stateOf(&container.State{Status: status, Paused: status == container.StatePaused, Pid: 7, StartedAt: "2026-01-02T03:04:05.6Z"})
+		if err != nil || got.State != want || (got.Pid == 7) != (want != stateDead) {
+			t.Errorf("%s is %+v, %v, want %s", status, got, err, want)
+		}
+	}
+}
+
+func TestTimezone(t *testing.T) {
+	for offset, want := range map[int]string{0: "GMT+00:00", 7200: "GMT+02:00", -12600: "GMT-03:30"} {
+		if got := timezone(time.Now().In(time.FixedZone("", offset))); got != want {
+			t.Errorf("%d s: %s, want %s", offset, got, want)
+		}
+	}
+}
+
+func TestUnpackStaysInItsFolder(t *testing.T) {
+	archive := func(name, text string) *bytes.Buffer {
+		var b bytes.Buffer
+		w := tar.NewWriter(&b)
+		for _, h := range []*tar.Header{{Name: "t-0/", Typeflag: tar.TypeDir}, {Name: name, Typeflag: tar.TypeReg, Size: int64(len(text))}} {
+			if err := w.WriteHeader(h); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := w.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		return &b
+	}
+	dir := filepath.Join(t.TempDir(), "data")
+	if err := unpack(archive("t-0/0.log", "records"), dir); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(filepath.Join(dir, "t-0", "0.log")); string(got) != "records" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if err := unpack(archive("../outside", "x"), dir); err == nil {
+		t.Error("a file was written outside")
+	}
+}
