@@ -5,16 +5,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain lets the test binary be kbench: by that name in scripts, and as a worker or a holder, since a run starts
-// its own program for each client that is a process, and so does a cluster that is kept.
+// TestMain lets the test binary be kbench: by that name in scripts, and as a worker, a holder or a janitor, since a run starts
+// its own program for each client that is a process, and so does a cluster that is kept, or in containers.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && (os.Args[1] == "worker" || os.Args[1] == "holder") {
+	// Without a case of its own here each would run all tests again.
+	if len(os.Args) > 1 && slices.Contains([]string{"worker", "holder", "janitor"}, os.Args[1]) {
 		main()
 	}
 	testscript.Main(m, map[string]func(){"kbench": main})
