@@ -10,10 +10,10 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain lets the test binary be kbench: by that name in scripts, and as a worker, since a run starts its own program
-// for each client that is a process.
+// TestMain lets the test binary be kbench: by that name in scripts, and as a worker or a janitor, since a run starts its
+// own program for each client that is a process, and for removing its containers.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "worker" {
+	if len(os.Args) > 1 && (os.Args[1] == "worker" || os.Args[1] == "janitor") {
 		main()
 	}
 	testscript.Main(m, map[string]func(){"kbench": main})
