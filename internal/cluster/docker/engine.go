@@ -54,13 +54,15 @@ const ryukDisabled = "TESTCONTAINERS_RYUK_DISABLED"
 
 // whyNoRyuk is "" where Ryuk can be had.
 func whyNoRyuk(ctx context.Context) string {
+	//lint:ignore SA1019 what replaces it cannot be imported
+	ryukImage := testcontainers.ReaperDefaultImage
 	c, err := client.New(client.FromEnv)
 	if err == nil {
 		defer c.Close()
-		_, err = c.ImageInspect(ctx, testcontainers.ReaperDefaultImage)
+		_, err = c.ImageInspect(ctx, ryukImage)
 	}
 	if err != nil {
-		return "the image " + testcontainers.ReaperDefaultImage + " is not at hand"
+		return "the image " + ryukImage + " is not at hand"
 	}
 	if os.Getenv(ryukDisabled) == "true" {
 		return ryukDisabled + " is set"
