@@ -134,7 +134,7 @@ func keeper(note func(format string, args ...any)) (kept.Store, error) {
 	if err != nil {
 		return kept.Store{}, fmt.Errorf("find kbench's own program: %w", err)
 	}
-	kinds := map[cluster.Kind]kept.Kind{cluster.Local: kept.Local{Argv: []string{self, "holder"}}, cluster.Docker: kept.Docker{}}
+	kinds := map[cluster.Kind]kept.Kind{cluster.Local: kept.Local{Argv: []string{self, "holder"}}, cluster.Docker: kept.Docker{Janitor: []string{self, "janitor"}}}
 	return kept.Store{Dir: filepath.Join(cache, "kbench", "clusters"), Kinds: kinds, Note: note}, nil
 }
 

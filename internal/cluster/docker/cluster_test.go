@@ -160,7 +160,7 @@ func TestProxiedClientsMeetTheProxies(t *testing.T) {
 }
 
 func TestAKeptClusterIsFoundAgain(t *testing.T) {
-	c := start(t, docker.Options{Brokers: 1, Keep: true})
+	c := start(t, docker.Options{Brokers: 1, Keep: true, Janitor: []string{os.Args[0], asJanitor}})
 	ctx := limit(t, time.Minute)
 	createTopic(t, c, "t", 1)
 	runs, err := docker.Kept(ctx)
@@ -215,7 +215,7 @@ func TestAFailedStartSaysWhyAndLeavesNothing(t *testing.T) {
 // Killed, this process cannot remove its cluster: its janitor must, and without one the next start.
 func TestNothingOutlivesItsStarter(t *testing.T) {
 	clustertest.RequireDocker(t)
-	for name, janitor := range map[string]string{"a janitor": "yes", "the next start": ""} {
+	for name, janitor := range map[string]string{"a janitor": "yes", "a janitor, of what was to be kept": "keep", "the next start": ""} {
 		t.Run(name, func(t *testing.T) {
 			child := exec.CommandContext(limit(t, 2*time.Minute), os.Args[0], "-test.run=^$")
 			child.Env = append(os.Environ(), asChild+"="+t.TempDir(), "KBENCH_TEST_JANITOR="+janitor)
@@ -240,8 +240,8 @@ func TestNothingOutlivesItsStarter(t *testing.T) {
 
 func runUntilKilled(dir string) {
 	o := docker.Options{Brokers: 1, Dir: dir, Image: clustertest.DockerImage()}
-	if os.Getenv("KBENCH_TEST_JANITOR") != "" {
-		o.Janitor = []string{os.Args[0], asJanitor}
+	if janitor := os.Getenv("KBENCH_TEST_JANITOR"); janitor != "" {
+		o.Janitor, o.Keep = []string{os.Args[0], asJanitor}, janitor == "keep"
 	}
 	_, err := docker.Start(context.Background(), o)
 	fail(err)

@@ -109,8 +109,10 @@ func (c *Cluster) start(ctx context.Context, o Options) error {
 // hireJanitor has somebody remove what this process leaves when it is killed.
 func (c *Cluster) hireJanitor(o Options) (*janitor, error) {
 	switch {
-	case o.Keep:
+	case o.Keep && len(o.Janitor) == 0:
 		return nil, nil
+	case o.Keep: // until Close: a cluster that nobody has noted yet is nobody's
+		return startJanitor(append(slices.Clone(o.Janitor), c.Run))
 	case c.engine.noReaper == "":
 		o.Note("should kbench be killed, Ryuk removes the cluster")
 		return nil, nil
@@ -223,7 +225,7 @@ func (c *Cluster) Close() error {
 			c.closeFail = c.remove()
 			return
 		}
-		c.closeFail = errors.Join(c.proxies.Close(), c.logs.close(), c.engine.close())
+		c.closeFail = errors.Join(c.proxies.Close(), c.logs.close(), c.janitor.spare(), c.engine.close())
 	})
 	return c.closeFail
 }

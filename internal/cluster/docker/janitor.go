@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os/exec"
@@ -12,7 +13,7 @@ import (
 // standard input to end, as it does when kbench ends, whichever way, and removes what has the run's label.
 type janitor struct {
 	cmd   *exec.Cmd
-	alive io.Closer // the other end of its standard input
+	alive io.WriteCloser // the other end of its standard input
 }
 
 func startJanitor(command []string) (*janitor, error) {
@@ -26,6 +27,18 @@ func startJanitor(command []string) (*janitor, error) {
 		return nil, fmt.Errorf("the process that is to remove the cluster: %w", err)
 	}
 	return &janitor{cmd, in}, nil
+}
+
+// keepWord tells a janitor, before its standard input ends, that the cluster stays.
+const keepWord = "keep"
+
+// spare lets it go, and has it leave the cluster as it is.
+func (j *janitor) spare() error {
+	if j == nil {
+		return nil
+	}
+	_, err := io.WriteString(j.alive, keepWord)
+	return errors.Join(err, j.dismiss())
 }
 
 // dismiss lets it go. It looks once more by itself.
@@ -42,7 +55,10 @@ func (j *janitor) dismiss() error {
 
 // Janitor is what that process does.
 func Janitor(alive io.Reader, run string) error {
-	_, _ = io.Copy(io.Discard, alive) // ends with the other end, by whatever error
+	said, _ := io.ReadAll(alive) // ends with the other end, by whatever error
+	if string(said) == keepWord {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
 	defer cancel()
 	return Remove(ctx, run)

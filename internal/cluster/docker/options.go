@@ -38,7 +38,7 @@ type Options struct {
 	// Keep leaves the cluster running when this process ends and at Close: Attach finds it by its label, Remove removes it.
 	Keep bool
 	// Janitor is the command that removes the cluster when this process is killed, without its last argument: it must
-	// call Janitor with that. Empty: none, the next Start sweeps.
+	// call Janitor with that. Empty: none, the next Start sweeps. With Keep it does so until Close.
 	Janitor []string
 
 	// Note takes progress, a line at a time. May be nil.

@@ -14,16 +14,19 @@ import (
 )
 
 // Docker keeps clusters of containers. The engine owns them, so that no holder is needed.
-type Docker struct{}
+type Docker struct {
+	// Janitor is the command that removes containers whose starter is killed before they are noted: see docker.Options.
+	Janitor []string
+}
 
 var _ Kind = Docker{}
 
 // Up starts containers that stay.
-func (Docker) Up(ctx context.Context, m Making) error {
+func (d Docker) Up(ctx context.Context, m Making) error {
 	s := m.Spec
 	started, err := docker.Start(ctx, docker.Options{
 		Brokers: s.Brokers, Controllers: s.Controllers, Image: s.Image, Config: s.Config, Heap: s.Heap, JVM: s.JVM, Steady: s.Steady,
-		Dir: filepath.Join(m.Dir, "nodes"), Keep: true, Note: m.Note,
+		Dir: filepath.Join(m.Dir, "nodes"), Keep: true, Janitor: d.Janitor, Note: m.Note,
 	})
 	if err != nil {
 		return err
