@@ -243,7 +243,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 }
 
 // readBack compares what was asked for a topic with what rules on it: a value in a broker's file may be overruled by a
-// cluster-wide one (the min ISR trap, docs/guarantees.md).
+// cluster-wide one, as the brokers' min.insync.replicas is by the controllers' on a new cluster of Kafka 4.1 (KIP-966).
 func (r *run) readBack(ctx context.Context, topic client.Topic, effective map[string]string) error {
 	config, err := r.Admin.TopicConfig(ctx, topic.Name)
 	for err != nil && pause(ctx, 50*time.Millisecond) { // a broker may hear of a new topic later than the one that made it
