@@ -410,7 +410,8 @@ func TestChecksNameWhatTheClusterCannotDo(t *testing.T) {
 		{"stop of a worker", f.env(), "stop", target(t, "consumer(0)"), "killed or paused"},
 		{"a worker on external", ext, "kill", target(t, "consumer(0)"), ""},
 		{"late ends of transactions without proxies", f.env(), "delay-end-txn", scenarios.Target{Kind: scenarios.TransactionalID, Name: "bills-1"}, "needs clients that go through kbench's proxies"},
-		{"an unknown fault", f.env(), "maim", target(t, "broker(1)"), "unknown fault \"maim\", known are cut-acks, delay-end-txn, kill, pause"},
+		{"isolate on processes", f.env(), "isolate", target(t, "leader(orders/0)"), "--cluster docker"},
+		{"an unknown fault", f.env(), "maim", target(t, "broker(1)"), "unknown fault \"maim\", known are cut-acks, delay-end-txn, isolate, kill, pause"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			err := CheckTimeline(c.env, []scenarios.Fault{{Action: c.action, Target: c.target, Pos: scenarios.Pos{Line: 7}}})
