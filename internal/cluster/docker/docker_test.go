@@ -157,3 +157,18 @@ func TestUnpackStaysInItsFolder(t *testing.T) {
 		t.Error("a file was written outside")
 	}
 }
+
+func TestRestPassesOnWhatComesAfter(t *testing.T) {
+	for skip, want := range map[int64]string{0: "abcdefgh", 2: "cdefgh", 3: "defgh", 5: "fgh", 8: "", 9: ""} {
+		var got strings.Builder
+		r := &rest{&got, skip}
+		for _, part := range []string{"abc", "", "de", "fgh"} {
+			if n, err := r.Write([]byte(part)); n != len(part) || err != nil {
+				t.Errorf("skipping %d: wrote %d of %q, %v", skip, n, part, err)
+			}
+		}
+		if got.String() != want {
+			t.Errorf("skipping %d: %q, want %q", skip, got.String(), want)
+		}
+	}
+}

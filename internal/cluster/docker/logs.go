@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/client"
 )
@@ -58,19 +59,48 @@ func (l *logs) follow(container, name string, since time.Time) {
 	}()
 }
 
+// copyTo follows a node until it dies. The engine may end the stream before the last lines (Docker 20.10 does, now and then),
+// so those are asked for once more.
 func (l *logs) copyTo(container, path string, since time.Time) error {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
 	if err != nil {
 		return err
 	}
-	said, err := l.client.ContainerLogs(l.ctx, container, client.ContainerLogsOptions{
-		ShowStdout: true, ShowStderr: true, Follow: true, Since: since.UTC().Format(time.RFC3339Nano),
-	})
+	o := client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Follow: true, Since: stamp(since)}
+	n, err := l.copy(container, o, file)
 	if err == nil {
-		_, err = stdcopy.StdCopy(file, file, said)
-		err = errors.Join(err, said.Close())
+		o.Follow, o.Until = false, stamp(time.Now())
+		_, err = l.copy(container, o, &rest{file, n})
+		if errdefs.IsNotFound(err) { // it was removed, not ended: there is nobody who asks for its last words
+			err = nil
+		}
 	}
 	return errors.Join(err, file.Close())
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+
+// copy writes what a node said, and tells how many bytes that were.
+func (l *logs) copy(container string, o client.ContainerLogsOptions, to io.Writer) (int64, error) {
+	said, err := l.client.ContainerLogs(l.ctx, container, o)
+	if err != nil {
+		return 0, err
+	}
+	n, err := stdcopy.StdCopy(to, to, said)
+	return n, errors.Join(err, said.Close())
+}
+
+// rest passes on what comes after so many bytes.
+type rest struct {
+	to   io.Writer
+	skip int64
+}
+
+func (r *rest) Write(p []byte) (int, error) {
+	known := min(r.skip, int64(len(p)))
+	r.skip -= known
+	n, err := r.to.Write(p[known:])
+	return int(known) + n, err
 }
 
 // say puts a line of kbench's own into a node's log, so that nobody takes it for whole.
