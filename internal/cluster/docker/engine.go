@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -22,6 +23,7 @@ const (
 // engine is Docker, or what answers in its place.
 type engine struct {
 	provider *testcontainers.DockerProvider // makes containers, and has Ryuk watch over them
+	making   sync.Mutex                     // held while it does
 	client   client.APIClient               // does the rest
 	noReaper string                         // why Ryuk does not, "" where it does
 }
@@ -43,7 +45,13 @@ func connect(ctx context.Context) (*engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("no Docker engine: %w", err)
 	}
-	e.provider, e.client = provider, provider.Client()
+	// Not the provider's own client, of which it closes the idle connections whenever it has done something: a request that
+	// is about to take one of them fails.
+	own, err := testcontainers.NewDockerClientWithOpts(ctx)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("no Docker engine: %w", err), provider.Close())
+	}
+	e.provider, e.client = provider, own
 	if _, err := e.client.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
 		return nil, errors.Join(fmt.Errorf("no Docker engine: %w", err), e.close())
 	}
@@ -70,7 +78,15 @@ func whyNoRyuk(ctx context.Context) string {
 	return ""
 }
 
-func (e *engine) close() error { return e.client.Close() }
+func (e *engine) close() error { return errors.Join(e.provider.Close(), e.client.Close()) }
+
+// makeContainer makes one at a time, for the same reason.
+func (e *engine) makeContainer(ctx context.Context, r testcontainers.ContainerRequest) error {
+	e.making.Lock()
+	defer e.making.Unlock()
+	_, err := e.provider.CreateContainer(ctx, r)
+	return err
+}
 
 // haveImage pulls an image that is not there.
 func (e *engine) haveImage(ctx context.Context, image string, note func(string, ...any)) error {

@@ -23,7 +23,7 @@ func (c *Cluster) makeNode(ctx context.Context, id int32, dir string) error {
 	if err := kraft.WriteProperties(filepath.Join(dir, kraft.Name(id)+".properties"), c.settings(id)); err != nil {
 		return err
 	}
-	if _, err := c.engine.provider.CreateContainer(ctx, c.request(id)); err != nil {
+	if err := c.engine.makeContainer(ctx, c.request(id)); err != nil {
 		return err
 	}
 	if kraft.IsController(id) {
