@@ -26,7 +26,7 @@ func TestImportRules(t *testing.T) {
 	packages := goList(t)
 	judging := []string{"internal/check", "reports", "internal/stats"}
 	running := []string{"bench", "faults", "internal/cluster", "internal/driver", "internal/worker", "internal/proxy"}
-	leaves := []string{"internal/client", "internal/settings", "internal/history", "internal/payload", "internal/clock", "internal/proc", "internal/usage", "internal/rundir", "internal/capacity"}
+	leaves := []string{"internal/client", "internal/settings", "internal/history", "internal/payload", "internal/clock", "internal/proc", "internal/flock", "internal/usage", "internal/rundir", "internal/capacity"}
 	for _, p := range packages {
 		name := strings.TrimPrefix(p.ImportPath, module)
 		if within(name, judging) {

@@ -3,7 +3,6 @@ package docker_test
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -46,14 +45,14 @@ func TestNodesAreHurtAndComeBack(t *testing.T) {
 	dir := t.TempDir()
 	c := start(t, docker.Options{Dir: dir})
 	p := c.(cluster.Process)
-	ctx := limit(t, 2*time.Minute)
+	ctx := clustertest.Limit(t, 2*time.Minute)
 	info := c.Info()
 	if info.Kind != "docker" || info.Simulated || info.Mode != "kraft" || info.Brokers != 3 || !strings.HasPrefix(info.Version, "4.") {
 		t.Errorf("info: %+v", info)
 	}
 	createTopic(t, c, "t", 3)
 	produce(t, c, "t", "before")
-	before := want(t, p, 2, "running")
+	before := clustertest.Want(t, p, 2, "running")
 	if pids := c.(cluster.Owner).Processes(); len(pids) != 4 || pids[2] != before.Pid {
 		t.Errorf("processes %v, broker 2 is %d", pids, before.Pid)
 	}
@@ -61,44 +60,44 @@ func TestNodesAreHurtAndComeBack(t *testing.T) {
 		t.Errorf("the process of broker 2: %s, %v", state, err)
 	}
 
-	ok(t, p.Kill(ctx, 2))
-	want(t, p, 2, "dead")
+	clustertest.OK(t, p.Kill(ctx, 2))
+	clustertest.Want(t, p, 2, "dead")
 	for name, err := range map[string]error{"kill": p.Kill(ctx, 2), "pause": p.Pause(ctx, 2), "resume": p.Resume(ctx, 2), "stop": p.Stop(ctx, 2)} {
 		if err == nil || !strings.Contains(err.Error(), "dead") {
 			t.Errorf("%s of a dead broker: %v", name, err)
 		}
 	}
-	unhealthy(t, c, "broker-2 is dead")
-	ok(t, p.Start(ctx, 2), c.Healthy(ctx))
-	if after := want(t, p, 2, "running"); after.Pid == before.Pid || !after.Started.After(before.Started) {
+	clustertest.Unhealthy(t, c, 500*time.Millisecond, "broker-2 is dead")
+	clustertest.OK(t, p.Start(ctx, 2), c.Healthy(ctx))
+	if after := clustertest.Want(t, p, 2, "running"); after.Pid == before.Pid || !after.Started.After(before.Started) {
 		t.Errorf("before %+v, after %+v", before, after)
 	}
 	if got := consume(t, c, "t"); got != "before" {
 		t.Errorf("read %q after a kill and a start", got)
 	}
 
-	ok(t, p.Pause(ctx, 3))
-	want(t, p, 3, "paused")
+	clustertest.OK(t, p.Pause(ctx, 3))
+	clustertest.Want(t, p, 3, "paused")
 	if err := p.Stop(ctx, 3); err == nil || !strings.Contains(err.Error(), "paused") {
 		t.Errorf("stop of a paused broker: %v", err)
 	}
-	ok(t, p.Resume(ctx, 3), c.Healthy(ctx))
-	ok(t, p.Stop(ctx, 1), p.Start(ctx, 1), c.Healthy(ctx))
-	ok(t, p.Kill(ctx, 1001), p.Start(ctx, 1001), c.Healthy(ctx))
+	clustertest.OK(t, p.Resume(ctx, 3), c.Healthy(ctx))
+	clustertest.OK(t, p.Stop(ctx, 1), p.Start(ctx, 1), c.Healthy(ctx))
+	clustertest.OK(t, p.Kill(ctx, 1001), p.Start(ctx, 1001), c.Healthy(ctx))
 
 	logDir, err := c.(cluster.Logs).LogDir(1)
-	ok(t, err)
+	clustertest.OK(t, err)
 	if _, err := os.Stat(filepath.Join(logDir, "t-0")); err != nil {
 		t.Errorf("the data of broker 1: %v", err)
 	}
 	said, err := os.ReadFile(filepath.Join(dir, "broker-1.log"))
-	ok(t, err)
+	clustertest.OK(t, err)
 	if starts := strings.Count(string(said), "Kafka Server started"); starts != 2 || !strings.Contains(string(said), "due to signal SIGTERM") {
 		t.Errorf("broker 1 tells of %d starts: %s", starts, said)
 	}
 
-	ok(t, p.Pause(ctx, 2), p.Kill(ctx, 3)) // Close must end a paused node and bear a dead one
-	ok(t, c.Close(), c.Close())
+	clustertest.OK(t, p.Pause(ctx, 2), p.Kill(ctx, 3)) // Close must end a paused node and bear a dead one
+	clustertest.OK(t, c.Close(), c.Close())
 	nothingLeft(t, os.Getpid())
 	for _, addr := range c.Bootstrap() {
 		if conn, err := net.Dial("tcp", addr); err == nil {
@@ -110,30 +109,30 @@ func TestNodesAreHurtAndComeBack(t *testing.T) {
 
 func TestABrokerIsCutFromItsPeersAndServesClients(t *testing.T) {
 	c := start(t, docker.Options{Config: map[string]string{"broker.session.timeout.ms": "3000", "replica.lag.time.max.ms": "5000"}})
-	link, ctx := c.(cluster.PeerLink), limit(t, 2*time.Minute)
+	link, ctx := c.(cluster.PeerLink), clustertest.Limit(t, 2*time.Minute)
 	createTopic(t, c, "t", 3)
 	produce(t, c, "t", "all have it")
 	first := leaderAt(t, c.Bootstrap()[0], "t")
 	another := c.Bootstrap()[first%3]
 	old, err := kgo.NewClient(kgo.SeedBrokers(c.Bootstrap()[first-1]), kgo.RequiredAcks(kgo.LeaderAck()), kgo.DisableIdempotentWrite())
-	ok(t, err)
+	clustertest.OK(t, err)
 	defer old.Close()
-	ok(t, old.Ping(ctx))
+	clustertest.OK(t, old.Ping(ctx))
 
-	ok(t, link.CutPeers(ctx, first))
+	clustertest.OK(t, link.CutPeers(ctx, first))
 	if cut, err := link.PeersCut(first); !cut || err != nil {
 		t.Errorf("cut: %v, %v", cut, err)
 	}
-	unhealthy(t, c, "is cut from its peers")
-	ok(t, old.ProduceSync(ctx, &kgo.Record{Topic: "t", Value: []byte("only the old leader has it")}).FirstErr())
+	clustertest.Unhealthy(t, c, 500*time.Millisecond, "is cut from its peers")
+	clustertest.OK(t, old.ProduceSync(ctx, &kgo.Record{Topic: "t", Value: []byte("only the old leader has it")}).FirstErr())
 	for other := first; other == first; time.Sleep(100 * time.Millisecond) {
-		ok(t, ctx.Err())
+		clustertest.OK(t, ctx.Err())
 		other = leaderAt(t, another, "t")
 	}
 	if told := leaderAt(t, c.Bootstrap()[first-1], "t"); told != first {
 		t.Errorf("the old leader names %d, not itself", told)
 	}
-	ok(t, link.JoinPeers(ctx, first), c.Healthy(ctx))
+	clustertest.OK(t, link.JoinPeers(ctx, first), c.Healthy(ctx))
 	if cut, err := link.PeersCut(first); cut || err != nil {
 		t.Errorf("joined, and cut: %v, %v", cut, err)
 	}
@@ -149,10 +148,10 @@ func TestProxiedClientsMeetTheProxies(t *testing.T) {
 	}
 	for name, at := range map[string][]string{"clients": c.Bootstrap(), "past the proxies": c.(cluster.Direct).Direct()} {
 		cl, err := kgo.NewClient(kgo.SeedBrokers(at[0]))
-		ok(t, err)
+		clustertest.OK(t, err)
 		defer cl.Close()
-		brokers, err := kadm.NewClient(cl).ListBrokers(limit(t, time.Minute))
-		ok(t, err)
+		brokers, err := kadm.NewClient(cl).ListBrokers(clustertest.Limit(t, time.Minute))
+		clustertest.OK(t, err)
 		if told := fmt.Sprintf("%s:%d", brokers[0].Host, brokers[0].Port); told != at[0] {
 			t.Errorf("%s are told %s, want %s", name, told, at[0])
 		}
@@ -161,23 +160,23 @@ func TestProxiedClientsMeetTheProxies(t *testing.T) {
 
 func TestAKeptClusterIsFoundAgain(t *testing.T) {
 	c := start(t, docker.Options{Brokers: 1, Keep: true, Janitor: []string{os.Args[0], asJanitor}})
-	ctx := limit(t, time.Minute)
+	ctx := clustertest.Limit(t, time.Minute)
 	createTopic(t, c, "t", 1)
 	runs, err := docker.Kept(ctx)
-	ok(t, err)
+	clustertest.OK(t, err)
 	run := c.(*docker.Cluster).Run
-	t.Cleanup(func() { ok(t, docker.Remove(context.Background(), run)) })
+	t.Cleanup(func() { clustertest.OK(t, docker.Remove(context.Background(), run)) })
 	if !slices.Contains(runs, run) {
 		t.Errorf("kept are %v, not %s", runs, run)
 	}
-	ok(t, c.Close())
+	clustertest.OK(t, c.Close())
 	again, err := docker.Attach(ctx, run, t.TempDir())
-	ok(t, err)
+	clustertest.OK(t, err)
 	if again.Info() != c.Info() || !slices.Equal(again.Bootstrap(), c.Bootstrap()) || !slices.Equal(again.JVM(), c.(cluster.Made).JVM()) {
 		t.Errorf("started %+v, found %+v", c.Info(), again.Info())
 	}
-	ok(t, again.Kill(ctx, 1), again.Start(ctx, 1), again.Healthy(ctx), again.Close())
-	ok(t, docker.Remove(ctx, run))
+	clustertest.OK(t, again.Kill(ctx, 1), again.Start(ctx, 1), again.Healthy(ctx), again.Close())
+	clustertest.OK(t, docker.Remove(ctx, run))
 	nothingLeft(t, os.Getpid())
 }
 
@@ -217,19 +216,19 @@ func TestNothingOutlivesItsStarter(t *testing.T) {
 	clustertest.RequireDocker(t)
 	for name, janitor := range map[string]string{"a janitor": "yes", "a janitor, of what was to be kept": "keep", "the next start": ""} {
 		t.Run(name, func(t *testing.T) {
-			child := exec.CommandContext(limit(t, 2*time.Minute), os.Args[0], "-test.run=^$")
+			child := exec.CommandContext(clustertest.Limit(t, 2*time.Minute), os.Args[0], "-test.run=^$")
 			child.Env = append(os.Environ(), asChild+"="+t.TempDir(), "KBENCH_TEST_JANITOR="+janitor)
 			child.Stderr = os.Stderr
 			out, err := child.StdoutPipe()
-			ok(t, err, child.Start())
+			clustertest.OK(t, err, child.Start())
 			defer child.Process.Kill()
 			if line, err := bufio.NewReader(out).ReadString('\n'); line != "started\n" {
 				t.Fatalf("told %q, %v", line, err)
 			}
-			ok(t, child.Process.Kill())
+			clustertest.OK(t, child.Process.Kill())
 			_ = child.Wait()
 			if janitor == "" {
-				ok(t, start(t, docker.Options{Brokers: 1}).Close())
+				clustertest.OK(t, start(t, docker.Options{Brokers: 1}).Close())
 			}
 			for end := time.Now().Add(20 * time.Second); len(left(t, child.Process.Pid)) > 0 && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 			}
@@ -264,83 +263,54 @@ func start(t *testing.T, o docker.Options) cluster.Cluster {
 		o.Dir = t.TempDir()
 	}
 	began := time.Now()
-	c, err := docker.Start(limit(t, 3*time.Minute), o)
-	ok(t, err)
+	c, err := docker.Start(clustertest.Limit(t, 3*time.Minute), o)
+	clustertest.OK(t, err)
 	t.Logf("%d brokers were ready after %v", len(c.Brokers()), time.Since(began).Round(100*time.Millisecond))
-	t.Cleanup(func() { ok(t, c.Close()) })
+	t.Cleanup(func() { clustertest.OK(t, c.Close()) })
 	return c
-}
-
-func ok(t *testing.T, errs ...error) {
-	t.Helper()
-	if err := errors.Join(errs...); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func limit(t *testing.T, d time.Duration) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), d)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-func want(t *testing.T, p cluster.Process, node int32, state string) cluster.ProcessState {
-	t.Helper()
-	st, err := p.State(node)
-	if err != nil || st.State != state {
-		t.Fatalf("node %d: %+v, %v, want it %s", node, st, err, state)
-	}
-	return st
-}
-
-func unhealthy(t *testing.T, c cluster.Cluster, why string) {
-	t.Helper()
-	if err := c.Healthy(limit(t, 500*time.Millisecond)); err == nil || !strings.Contains(err.Error(), why) {
-		t.Fatalf("healthy: %v, want %q", err, why)
-	}
 }
 
 func admin(t *testing.T, addrs ...string) *kadm.Client {
 	cl, err := kgo.NewClient(kgo.SeedBrokers(addrs...))
-	ok(t, err)
+	clustertest.OK(t, err)
 	t.Cleanup(cl.Close)
 	return kadm.NewClient(cl)
 }
 
 func createTopic(t *testing.T, c cluster.Cluster, name string, replication int16) {
 	t.Helper()
-	_, err := admin(t, c.Bootstrap()...).CreateTopic(limit(t, 30*time.Second), 1, replication, nil, name)
-	ok(t, err)
+	_, err := admin(t, c.Bootstrap()...).CreateTopic(clustertest.Limit(t, 30*time.Second), 1, replication, nil, name)
+	clustertest.OK(t, err)
 }
 
 // leaderAt is the leader that one broker names.
 func leaderAt(t *testing.T, addr, topic string) int32 {
 	t.Helper()
-	m, err := admin(t, addr).Metadata(limit(t, 10*time.Second), topic)
-	ok(t, err)
+	m, err := admin(t, addr).Metadata(clustertest.Limit(t, 10*time.Second), topic)
+	clustertest.OK(t, err)
 	return m.Topics[topic].Partitions[0].Leader
 }
 
 func produce(t *testing.T, c cluster.Cluster, topic, value string) {
 	t.Helper()
 	cl, err := kgo.NewClient(kgo.SeedBrokers(c.Bootstrap()...))
-	ok(t, err)
+	clustertest.OK(t, err)
 	defer cl.Close()
-	ok(t, cl.ProduceSync(limit(t, 30*time.Second), &kgo.Record{Topic: topic, Value: []byte(value)}).FirstErr())
+	clustertest.OK(t, cl.ProduceSync(clustertest.Limit(t, 30*time.Second), &kgo.Record{Topic: topic, Value: []byte(value)}).FirstErr())
 }
 
 // consume reads a topic from its start until something came, and a second longer, joined.
 func consume(t *testing.T, c cluster.Cluster, topic string) string {
 	t.Helper()
 	cl, err := kgo.NewClient(kgo.SeedBrokers(c.Bootstrap()...), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
-	ok(t, err)
+	clustertest.OK(t, err)
 	defer cl.Close()
 	var values []string
-	for ctx := limit(t, 30*time.Second); ctx.Err() == nil; {
+	for ctx := clustertest.Limit(t, 30*time.Second); ctx.Err() == nil; {
 		began := len(values) > 0
 		cl.PollFetches(ctx).EachRecord(func(r *kgo.Record) { values = append(values, string(r.Value)) })
 		if !began && len(values) > 0 {
-			ctx = limit(t, time.Second)
+			ctx = clustertest.Limit(t, time.Second)
 		}
 	}
 	return strings.Join(values, ",")
@@ -357,7 +327,7 @@ func nothingLeft(t *testing.T, owner int) {
 func left(t *testing.T, owner int) (names []string) {
 	t.Helper()
 	c, err := client.New(client.FromEnv)
-	ok(t, err)
+	clustertest.OK(t, err)
 	defer c.Close()
 	add := func(name string, labels map[string]string) {
 		if words := strings.Fields(labels["io.kbench.owner"]); len(words) == 4 && words[2] == strconv.Itoa(owner) {
@@ -366,17 +336,17 @@ func left(t *testing.T, owner int) (names []string) {
 	}
 	ctx, with := context.Background(), client.Filters{}.Add("label", "io.kbench.run")
 	containers, err := c.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: with})
-	ok(t, err)
+	clustertest.OK(t, err)
 	for _, one := range containers.Items {
 		add(one.Names[0], one.Labels)
 	}
 	networks, err := c.NetworkList(ctx, client.NetworkListOptions{Filters: with})
-	ok(t, err)
+	clustertest.OK(t, err)
 	for _, one := range networks.Items {
 		add(one.Name, one.Labels)
 	}
 	volumes, err := c.VolumeList(ctx, client.VolumeListOptions{Filters: with})
-	ok(t, err)
+	clustertest.OK(t, err)
 	for _, one := range volumes.Items {
 		add(one.Name, one.Labels)
 	}

@@ -11,10 +11,10 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/kbench/kbench/internal/cluster"
+	"github.com/kbench/kbench/internal/flock"
 )
 
 // Files in a cluster's folder.
@@ -213,7 +213,7 @@ func claimIsFree(dir string) (bool, error) {
 		return false, err
 	}
 	defer f.Close()
-	return tryLock(f)
+	return flock.Try(f, flock.Alone)
 }
 
 // clean removes what is left of a cluster that is gone.
@@ -251,7 +251,7 @@ func (s Store) changing(ctx context.Context) (done func(), err error) {
 // lock waits for the lock of an open file. Somebody who only looks whether it is free has it for a moment.
 func lock(ctx context.Context, f *os.File) error {
 	for {
-		if locked, err := tryLock(f); locked || err != nil {
+		if locked, err := flock.Try(f, flock.Alone); locked || err != nil {
 			return err
 		}
 		if !pause(ctx, 20*time.Millisecond) {
@@ -274,15 +274,6 @@ func (s Store) write(r Record) error {
 }
 
 func (s Store) folder(name string) string { return filepath.Join(s.Dir, name) }
-
-// tryLock takes the lock of an open file if nobody else has it.
-func tryLock(f *os.File) (bool, error) {
-	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return false, nil
-	}
-	return err == nil, err
-}
 
 func pause(ctx context.Context, d time.Duration) bool {
 	select {

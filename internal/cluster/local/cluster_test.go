@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -39,7 +38,7 @@ func TestNodesAreHurtAndComeBack(t *testing.T) {
 	temp := t.TempDir()
 	c := clustertest.Start(t, local.Options{TempDir: temp})
 	p := c.(cluster.Process)
-	ctx := limit(t, time.Minute)
+	ctx := clustertest.Limit(t, time.Minute)
 	if info := c.Info(); info.Kind != "local" || info.Simulated || info.Version == "" || info.Mode != "kraft" || info.Brokers != 3 {
 		t.Errorf("info: %+v", info)
 	}
@@ -47,51 +46,51 @@ func TestNodesAreHurtAndComeBack(t *testing.T) {
 		t.Errorf("brokers %v, controllers %v", c.Brokers(), p.Controllers())
 	}
 	createTopic(t, c, "t", 3)
-	before := want(t, p, 2, "running")
+	before := clustertest.Want(t, p, 2, "running")
 	usesArchive(t, before.Pid)
 
-	ok(t, p.Kill(ctx, 2))
-	want(t, p, 2, "dead")
+	clustertest.OK(t, p.Kill(ctx, 2))
+	clustertest.Want(t, p, 2, "dead")
 	for name, err := range map[string]error{"kill": p.Kill(ctx, 2), "pause": p.Pause(ctx, 2), "resume": p.Resume(ctx, 2), "stop": p.Stop(ctx, 2)} {
 		if err == nil || !strings.Contains(err.Error(), "dead") {
 			t.Errorf("%s of a dead broker: %v", name, err)
 		}
 	}
-	unhealthy(t, c, "broker-2 is dead")
-	ok(t, p.Start(ctx, 2))
+	clustertest.Unhealthy(t, c, 200*time.Millisecond, "broker-2 is dead")
+	clustertest.OK(t, p.Start(ctx, 2))
 	if err := p.Start(ctx, 2); err == nil {
 		t.Error("a running broker was started again")
 	}
-	if after := want(t, p, 2, "running"); after.Pid == before.Pid || !after.Started.After(before.Started) {
+	if after := clustertest.Want(t, p, 2, "running"); after.Pid == before.Pid || !after.Started.After(before.Started) {
 		t.Errorf("before %+v, after %+v", before, after)
 	}
-	ok(t, c.Healthy(ctx))
+	clustertest.OK(t, c.Healthy(ctx))
 
-	ok(t, p.Pause(ctx, 3))
-	want(t, p, 3, "paused")
-	unhealthy(t, c, "broker-3 is paused")
+	clustertest.OK(t, p.Pause(ctx, 3))
+	clustertest.Want(t, p, 3, "paused")
+	clustertest.Unhealthy(t, c, 200*time.Millisecond, "broker-3 is paused")
 	if err := p.Stop(ctx, 3); err == nil || !strings.Contains(err.Error(), "paused") {
 		t.Errorf("stop of a paused broker: %v", err)
 	}
-	ok(t, p.Resume(ctx, 3), c.Healthy(ctx))
-	want(t, p, 3, "running")
+	clustertest.OK(t, p.Resume(ctx, 3), c.Healthy(ctx))
+	clustertest.Want(t, p, 3, "running")
 
-	ok(t, p.Stop(ctx, 1))
-	want(t, p, 1, "dead")
-	ok(t, p.Start(ctx, 1), c.Healthy(ctx))
+	clustertest.OK(t, p.Stop(ctx, 1))
+	clustertest.Want(t, p, 1, "dead")
+	clustertest.OK(t, p.Start(ctx, 1), c.Healthy(ctx))
 
-	ok(t, p.Kill(ctx, 1001))
-	unhealthy(t, c, "controller-1001 is dead")
-	ok(t, p.Start(ctx, 1001), c.Healthy(ctx))
+	clustertest.OK(t, p.Kill(ctx, 1001))
+	clustertest.Unhealthy(t, c, 200*time.Millisecond, "controller-1001 is dead")
+	clustertest.OK(t, p.Start(ctx, 1001), c.Healthy(ctx))
 	createTopic(t, c, "u", 3)
 
 	if _, err := p.State(7); err == nil || !strings.Contains(err.Error(), "no node 7") {
 		t.Errorf("state of a node that is none: %v", err)
 	}
 
-	ok(t, p.Pause(ctx, 2), p.Kill(ctx, 3)) // Close must end a paused node and bear a dead one
-	ok(t, c.Close(), c.Close())
-	want(t, p, 2, "dead")
+	clustertest.OK(t, p.Pause(ctx, 2), p.Kill(ctx, 3)) // Close must end a paused node and bear a dead one
+	clustertest.OK(t, c.Close(), c.Close())
+	clustertest.Want(t, p, 2, "dead")
 	nothingLeft(t, temp)
 	if err := p.Start(ctx, 2); err == nil {
 		t.Error("a broker of a closed cluster was started")
@@ -110,13 +109,13 @@ func TestConfigReachesBrokersControllersAndTopics(t *testing.T) {
 		Config: map[string]string{"min.insync.replicas": "2", "broker.session.timeout.ms": "7000"},
 		JVM:    []string{"-XX:TieredStopAtLevel=4"},
 	})
-	ctx := limit(t, time.Minute)
+	ctx := clustertest.Limit(t, time.Minute)
 	createTopic(t, c, "t", 3)
 	adm := admin(t, c)
 	brokers, err := adm.DescribeBrokerConfigs(ctx, 1, 2, 3)
-	ok(t, err)
+	clustertest.OK(t, err)
 	topics, err := adm.DescribeTopicConfigs(ctx, "t")
-	ok(t, err)
+	clustertest.OK(t, err)
 	for _, r := range append(brokers, topics...) {
 		if got := value(r, "min.insync.replicas"); got != "2" {
 			t.Errorf("%s: min.insync.replicas is %s", r.Name, got)
@@ -144,8 +143,8 @@ func TestFeaturesAreThoseOfANewCluster(t *testing.T) {
 	}
 	req := kmsg.NewPtrApiVersionsRequest()
 	req.Version, req.ClientSoftwareName, req.ClientSoftwareVersion = 3, "kbench", "test"
-	resp, err := client(t, c).SeedBrokers()[0].Request(limit(t, time.Minute), req)
-	ok(t, err)
+	resp, err := client(t, c).SeedBrokers()[0].Request(clustertest.Limit(t, time.Minute), req)
+	clustertest.OK(t, err)
 	got := map[string]int16{}
 	for _, f := range resp.(*kmsg.ApiVersionsResponse).FinalizedFeatures {
 		got[f.Name] = f.MaxVersionLevel
@@ -170,10 +169,10 @@ func TestProxiedClientsMeetTheProxies(t *testing.T) {
 	direct := c.(cluster.Direct).Direct()
 	for name, at := range map[string][]string{"clients": c.Bootstrap(), "past the proxies": direct} {
 		cl, err := kgo.NewClient(kgo.SeedBrokers(at[0]))
-		ok(t, err)
+		clustertest.OK(t, err)
 		defer cl.Close()
-		brokers, err := kadm.NewClient(cl).ListBrokers(limit(t, time.Minute))
-		ok(t, err)
+		brokers, err := kadm.NewClient(cl).ListBrokers(clustertest.Limit(t, time.Minute))
+		clustertest.OK(t, err)
 		var told []string
 		for _, b := range brokers {
 			told = append(told, fmt.Sprintf("%s:%d", b.Host, b.Port))
@@ -227,11 +226,11 @@ func TestKafkaHome(t *testing.T) {
 			t.Fatalf("no jars in the cache: %v, %v", libs, err)
 		}
 		home = t.TempDir()
-		ok(t, os.Symlink(libs[0], filepath.Join(home, "libs")))
+		clustertest.OK(t, os.Symlink(libs[0], filepath.Join(home, "libs")))
 	}
 	c := clustertest.Start(t, local.Options{Brokers: 1, KafkaHome: home, CacheDir: cache, Maven: "/nonexistent/mvn"})
 	createTopic(t, c, "t", 1)
-	st := want(t, c.(cluster.Process), 1, "running")
+	st := clustertest.Want(t, c.(cluster.Process), 1, "running")
 	usesArchive(t, st.Pid)
 	if left, _ := filepath.Glob(filepath.Join(cache, "*")); len(left) != 4 {
 		t.Errorf("in the cache: %v, want archive, checkpoint and two locks", left)
@@ -242,7 +241,7 @@ func TestKafkaHome(t *testing.T) {
 func usesArchive(t *testing.T, pid int) {
 	t.Helper()
 	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
-	ok(t, err)
+	clustertest.OK(t, err)
 	if !regexp.MustCompile(`/[0-9a-f]{16}\.jsa\n`).Match(maps) {
 		t.Error("the JVM has no class-data archive mapped")
 	}
@@ -252,19 +251,19 @@ func usesArchive(t *testing.T, pid int) {
 func TestNothingOutlivesItsStarter(t *testing.T) {
 	clustertest.Require(t)
 	temp := t.TempDir()
-	child := exec.CommandContext(limit(t, 5*time.Minute), os.Args[0], "-test.run=^$")
+	child := exec.CommandContext(clustertest.Limit(t, 5*time.Minute), os.Args[0], "-test.run=^$")
 	child.Env = append(os.Environ(), asChild+"="+temp)
 	child.Stderr = os.Stderr
 	out, err := child.StdoutPipe()
-	ok(t, err, child.Start())
+	clustertest.OK(t, err, child.Start())
 	defer child.Wait()
 	defer child.Process.Kill()
 	var started struct{ Pids []int }
-	ok(t, json.NewDecoder(bufio.NewReader(out)).Decode(&started))
+	clustertest.OK(t, json.NewDecoder(bufio.NewReader(out)).Decode(&started))
 	if len(started.Pids) != 4 || len(processesIn(temp)) != 4 {
 		t.Fatalf("told %v, found %v, want 4 nodes", started.Pids, processesIn(temp))
 	}
-	ok(t, child.Process.Kill())
+	clustertest.OK(t, child.Process.Kill())
 	_ = child.Wait()
 	for end := time.Now().Add(10 * time.Second); len(processesIn(temp)) > 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -278,7 +277,7 @@ func TestNothingOutlivesItsStarter(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(temp, "kbench-*")); len(left) != 1 {
 		t.Errorf("data folders after the next start: %v, want only its own", left)
 	}
-	ok(t, c.Close())
+	clustertest.OK(t, c.Close())
 	nothingLeft(t, temp)
 }
 
@@ -310,45 +309,15 @@ func fail(err error) {
 	}
 }
 
-func ok(t *testing.T, errs ...error) {
-	t.Helper()
-	if err := errors.Join(errs...); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func limit(t *testing.T, d time.Duration) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), d)
-	t.Cleanup(cancel)
-	return ctx
-}
-
 func cacheDir(t *testing.T) string {
 	dir, err := os.UserCacheDir()
-	ok(t, err)
+	clustertest.OK(t, err)
 	return filepath.Join(dir, "kbench")
-}
-
-func want(t *testing.T, p cluster.Process, node int32, state string) cluster.ProcessState {
-	t.Helper()
-	st, err := p.State(node)
-	if err != nil || st.State != state {
-		t.Fatalf("node %d: %+v, %v, want it %s", node, st, err, state)
-	}
-	return st
-}
-
-// unhealthy: Healthy must not pass, and must say what is missing.
-func unhealthy(t *testing.T, c cluster.Cluster, why string) {
-	t.Helper()
-	if err := c.Healthy(limit(t, 200*time.Millisecond)); err == nil || !strings.Contains(err.Error(), why) {
-		t.Fatalf("healthy: %v, want %q", err, why)
-	}
 }
 
 func client(t *testing.T, c cluster.Cluster) *kgo.Client {
 	cl, err := kgo.NewClient(kgo.SeedBrokers(c.Bootstrap()...))
-	ok(t, err)
+	clustertest.OK(t, err)
 	t.Cleanup(cl.Close)
 	return cl
 }
@@ -358,8 +327,8 @@ func admin(t *testing.T, c cluster.Cluster) *kadm.Client { return kadm.NewClient
 // createTopic must succeed at once: that is what ready means.
 func createTopic(t *testing.T, c cluster.Cluster, name string, replication int16) {
 	t.Helper()
-	_, err := admin(t, c).CreateTopic(limit(t, 30*time.Second), 3, replication, nil, name)
-	ok(t, err)
+	_, err := admin(t, c).CreateTopic(clustertest.Limit(t, 30*time.Second), 3, replication, nil, name)
+	clustertest.OK(t, err)
 }
 
 func value(r kadm.ResourceConfig, name string) string {

@@ -8,8 +8,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/kbench/kbench/internal/flock"
 )
 
 // Lock waits until no other process on this machine has a local cluster with the same cache folder, or ctx ends. Start
@@ -23,9 +24,9 @@ func lockAs(ctx context.Context, cacheDir, stays string, note func(format string
 	if err := os.MkdirAll(cacheDir, 0o755); err != nil {
 		return nil, err
 	}
-	how, who := syscall.LOCK_EX, strconv.Itoa(os.Getpid())
+	how, who := flock.Alone, strconv.Itoa(os.Getpid())
 	if stays != "" {
-		how, who = syscall.LOCK_SH, who+", "+stays
+		how, who = flock.Shared, who+", "+stays
 	}
 	f, err := lockFile(ctx, filepath.Join(cacheDir, "cluster.lock"), how, who, func(holder string) {
 		if note != nil {
@@ -46,7 +47,7 @@ func lockFile(ctx context.Context, path string, how int, who string, busy func(h
 		return nil, err
 	}
 	for told := false; ; {
-		ok, err := tryLockAs(f, how)
+		ok, err := flock.Try(f, how)
 		if err != nil {
 			return nil, errors.Join(err, f.Close())
 		}
@@ -71,15 +72,4 @@ func lockFile(ctx context.Context, path string, how int, who string, busy func(h
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
-}
-
-// tryLock takes the lock of an open file if nobody else has it.
-func tryLock(f *os.File) (bool, error) { return tryLockAs(f, syscall.LOCK_EX) }
-
-func tryLockAs(f *os.File, how int) (bool, error) {
-	err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return false, nil
-	}
-	return err == nil, err
 }

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/kbench/kbench/internal/flock"
 	"github.com/kbench/kbench/internal/proc"
 )
 
@@ -53,7 +54,7 @@ func newDataFolder(tempDir string) (*dataFolder, error) {
 		return nil, errors.Join(err, os.RemoveAll(unowned))
 	}
 	d := &dataFolder{path: path, lock: lock, owner: owner{Pid: os.Getpid(), Boot: bootID()}}
-	if _, err := tryLock(lock); err != nil {
+	if _, err := flock.Try(lock, flock.Alone); err != nil {
 		return nil, errors.Join(err, lock.Close(), os.RemoveAll(unowned))
 	}
 	if err := errors.Join(d.write(), os.Rename(unowned, path)); err != nil {
@@ -123,7 +124,7 @@ func sweepFolder(folder string) (swept bool, err error) {
 		return false, err
 	}
 	defer f.Close()
-	if free, err := tryLock(f); err != nil || !free {
+	if free, err := flock.Try(f, flock.Alone); err != nil || !free {
 		return false, err
 	}
 	var o owner
