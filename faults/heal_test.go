@@ -44,9 +44,9 @@ func TestTheNextStartResumesWhatACrashLeftPaused(t *testing.T) {
 func TestAStrangersProcessIsLeftAlone(t *testing.T) {
 	pid := sleeper(t)
 	for name, u := range map[string]Undo{
-		"the same number, another process": {Do: undoResume, Node: 1, Pid: pid, Began: 1},
-		"no start time":                    {Do: undoResume, Node: 1, Pid: pid},
-		"gone":                             {Do: undoResume, Node: 1, Pid: 1 << 30, Began: 1},
+		"the same number, another process": {Do: undoResume, Node: 1, ID: proc.ID{Pid: pid, Began: 1}},
+		"no start time":                    {Do: undoResume, Node: 1, ID: proc.ID{Pid: pid}},
+		"gone":                             {Do: undoResume, Node: 1, ID: proc.ID{Pid: 1 << 30, Began: 1}},
 	} {
 		if healed, err := HealJournal([]Undo{u}); err != nil || len(healed) != 0 {
 			t.Errorf("%s: %v, %v", name, healed, err)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kbench/kbench/internal/client"
+	"github.com/kbench/kbench/internal/proc"
 	"github.com/kbench/kbench/internal/proxy"
 	"github.com/kbench/kbench/internal/rundir"
 	"github.com/kbench/kbench/scenarios"
@@ -447,7 +448,7 @@ func TestJournal(t *testing.T) {
 	if got, err := LoadJournal(path); err != nil || got != nil {
 		t.Fatalf("%v, %v", got, err)
 	}
-	want := []Undo{{Do: undoStart, Node: 1, Pid: 4711, Began: 9}, {Do: undoResume, Role: "consumer", Worker: 2}}
+	want := []Undo{{Do: undoStart, Node: 1, ID: proc.ID{Pid: 4711, Began: 9}}, {Do: undoResume, Role: "consumer", Worker: 2}}
 	if err := SaveJournal(path, want); err != nil {
 		t.Fatal(err)
 	}

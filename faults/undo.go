@@ -24,12 +24,11 @@ const (
 
 // Undo is plain data that heals one change. It is journalled before the change is made.
 type Undo struct {
-	Do     string `json:"do"`               // start, resume, unfilter, release-worker, rejoin
-	Node   int32  `json:"node,omitempty"`   // start, resume, rejoin: of a node
-	Role   string `json:"role,omitempty"`   // start, resume, release-worker: of a worker
-	Worker int    `json:"worker,omitempty"` // likewise
-	Pid    int    `json:"pid,omitempty"`    // the process as it was; with its start time it names one process for good
-	Began  uint64 `json:"began,omitempty"`  // its start, in clock ticks since boot
+	Do      string `json:"do"`               // start, resume, unfilter, release-worker, rejoin
+	Node    int32  `json:"node,omitempty"`   // start, resume, rejoin: of a node
+	Role    string `json:"role,omitempty"`   // start, resume, release-worker: of a worker
+	Worker  int    `json:"worker,omitempty"` // likewise
+	proc.ID        // start, resume, release-worker: the process as it was; without its start a later run leaves it alone
 }
 
 func (u Undo) victim() victim {
@@ -41,14 +40,14 @@ func (u Undo) victim() victim {
 
 // undoFor makes the undo of a change to a victim.
 func undoFor(do string, v victim, pid int) Undo {
-	u := Undo{Do: do, Role: v.role, Pid: pid}
+	u := Undo{Do: do, Role: v.role}
 	if v.role == "" {
 		u.Node = v.n
 	} else {
 		u.Worker = int(v.n)
 	}
 	if pid > 0 {
-		u.Began, _ = proc.StartTime(pid) // unknown: a later run leaves the process alone
+		u.ID, _ = proc.Identify(pid)
 	}
 	return u
 }
@@ -122,11 +121,7 @@ func HealJournal(undos []Undo) (healed []string, err error) {
 	var problems []error
 	for i := len(undos) - 1; i >= 0; i-- {
 		u := undos[i]
-		if u.Do != undoResume || u.Pid == 0 || u.Began == 0 {
-			continue
-		}
-		began, gone := proc.StartTime(u.Pid)
-		if gone != nil || began != u.Began {
+		if u.Do != undoResume || !u.Alive() {
 			continue
 		}
 		if state, err := proc.State(u.Pid); err != nil || state != proc.Paused {

@@ -103,8 +103,26 @@ func stateLetter(stat string) (byte, error) {
 	return text[end+2], nil
 }
 
-// StartTime is when a process started, in clock ticks since boot: with the id it names one process for ever.
-func StartTime(pid int) (uint64, error) {
+// ID names one process until the next boot: a pid comes back, a pid with its start does not.
+type ID struct {
+	Pid   int    `json:"pid,omitempty"`
+	Began uint64 `json:"began,omitempty"` // its start, in clock ticks since boot
+}
+
+// Identify names a process that lives now, or waits to be reaped.
+func Identify(pid int) (ID, error) {
+	began, err := startTime(pid)
+	return ID{pid, began}, err
+}
+
+// Alive tells whether it is still that process which has the pid. One that waits to be reaped counts, and one whose
+// start is not known does not.
+func (id ID) Alive() bool {
+	began, err := startTime(id.Pid)
+	return err == nil && id.Began != 0 && began == id.Began
+}
+
+func startTime(pid int) (uint64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err

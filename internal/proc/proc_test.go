@@ -40,13 +40,18 @@ func TestStateFollowsTheProcess(t *testing.T) {
 	want(Dead)
 }
 
-func TestStartTimeTellsProcessesApart(t *testing.T) {
-	own, err := StartTime(os.Getpid())
-	if err != nil || own == 0 {
-		t.Fatalf("own start time %d, error %v", own, err)
+func TestAnIDTellsProcessesApart(t *testing.T) {
+	own, err := Identify(os.Getpid())
+	if err != nil || own.Began == 0 || !own.Alive() {
+		t.Fatalf("this process is %+v, alive %v: %v", own, own.Alive(), err)
 	}
-	if _, err := StartTime(1 << 30); err == nil {
-		t.Fatal("a process that cannot exist has a start time")
+	if none, err := Identify(1 << 30); err == nil {
+		t.Fatalf("a process that cannot exist is %+v", none)
+	}
+	for name, id := range map[string]ID{"started later": {own.Pid, own.Began + 1}, "no start": {Pid: own.Pid}, "no process": {}, "gone": {1 << 30, own.Began}} {
+		if id.Alive() {
+			t.Errorf("%s: %+v is alive", name, id)
+		}
 	}
 }
 

@@ -49,15 +49,12 @@ type word struct {
 	Record *Record `json:"record,omitempty"`
 }
 
-// holder names the process: a pid comes back, a pid with its start time does not.
-type holder struct {
-	Pid     int    `json:"pid"`
-	Started uint64 `json:"started"`
-}
+// holder is the process.
+type holder struct{ proc.ID }
 
 func (h holder) signal(sig syscall.Signal) error {
-	if now, err := proc.StartTime(h.Pid); err != nil || now != h.Started {
-		return nil // it has ended
+	if !h.Alive() {
+		return nil
 	}
 	if err := syscall.Kill(h.Pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("process %d: %w", h.Pid, err)
@@ -270,11 +267,11 @@ func options(t task, base local.Options, note func(string, ...any)) local.Option
 
 // describe a cluster for its record.
 func describe(c *local.Cluster, spec Spec) (Record, error) {
-	started, err := proc.StartTime(os.Getpid())
+	self, err := proc.Identify(os.Getpid())
 	if err != nil {
 		return Record{}, err
 	}
-	handle, err := json.Marshal(holder{os.Getpid(), started})
+	handle, err := json.Marshal(holder{self})
 	if err != nil {
 		return Record{}, err
 	}

@@ -24,10 +24,10 @@ type node struct {
 	java    string
 	args    []string
 	logFile string
-	born    func(identity) error // told of each process before anything else happens to it; may be nil
+	born    func(proc.ID) error // told of each process before anything else happens to it; may be nil
 
 	mu     sync.Mutex
-	last   identity      // of the last process started
+	last   proc.ID       // of the last process started
 	handle *os.Process   // likewise
 	exited chan struct{} // closed when it is reaped
 	closed bool          // nothing may be started any more
@@ -59,7 +59,7 @@ func (n *node) start() error {
 // adopt notes a started process and has it reaped.
 func (n *node) adopt(cmd *exec.Cmd) error {
 	exited := make(chan struct{})
-	id, err := identify(cmd.Process.Pid) // before anyone reaps it, so it is there, dead or alive
+	id, err := proc.Identify(cmd.Process.Pid) // before anyone reaps it, so it is there, dead or alive
 	if err == nil && n.born != nil {
 		err = n.born(id)
 	}
@@ -77,7 +77,7 @@ func (n *node) adopt(cmd *exec.Cmd) error {
 }
 
 // current are the last process and the channel that tells its end; the channel is nil before the first start.
-func (n *node) current() (identity, *os.Process, chan struct{}) {
+func (n *node) current() (proc.ID, *os.Process, chan struct{}) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.last, n.handle, n.exited
@@ -85,7 +85,7 @@ func (n *node) current() (identity, *os.Process, chan struct{}) {
 
 func (n *node) state() (cluster.ProcessState, error) {
 	last, _, _ := n.current()
-	return last.state()
+	return stateOf(last)
 }
 
 // signal sends SIGKILL or SIGTERM and waits until the process is reaped.

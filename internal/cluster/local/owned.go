@@ -28,9 +28,9 @@ const (
 
 // owner is the content of the owner file.
 type owner struct {
-	Pid   int        `json:"pid"`
-	Boot  string     `json:"boot"` // of the machine: start times mean nothing after another
-	Nodes []identity `json:"nodes"`
+	Pid   int       `json:"pid"`
+	Boot  string    `json:"boot"` // of the machine: start times mean nothing after another
+	Nodes []proc.ID `json:"nodes"`
 }
 
 // dataFolder is a folder that this process owns.
@@ -64,7 +64,7 @@ func newDataFolder(tempDir string) (*dataFolder, error) {
 }
 
 // add notes one more process that works in the folder.
-func (d *dataFolder) add(node identity) error {
+func (d *dataFolder) add(node proc.ID) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.owner.Nodes = append(d.owner.Nodes, node)
@@ -139,12 +139,12 @@ func sweepFolder(folder string) (swept bool, err error) {
 }
 
 // killLeftover kills a process only if it is the very one that was noted and says itself that it works in the folder.
-func killLeftover(node identity, folder string) error {
-	st, err := node.state()
+func killLeftover(node proc.ID, folder string) error {
+	st, err := stateOf(node)
 	if err != nil || st.State == proc.Dead {
 		return err
 	}
-	args, err := node.commandLine()
+	args, err := commandLine(node)
 	if err != nil || !slices.Contains(args, dataMark+folder) {
 		return err
 	}
@@ -152,7 +152,7 @@ func killLeftover(node identity, folder string) error {
 		return fmt.Errorf("process %d: %w", node.Pid, err)
 	}
 	for end := time.Now().Add(leftoverWait); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		if st, err := node.state(); err != nil || st.State == proc.Dead {
+		if st, err := stateOf(node); err != nil || st.State == proc.Dead {
 			return err
 		}
 	}

@@ -15,7 +15,7 @@ import (
 func ignore(string, ...any) {}
 
 // child is a process that carries the arguments on its command line.
-func child(t *testing.T, args ...string) identity {
+func child(t *testing.T, args ...string) proc.ID {
 	t.Helper()
 	cmd := exec.Command("/bin/sh", append([]string{"-c", "while :; do sleep 1; done"}, args...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -24,25 +24,25 @@ func child(t *testing.T, args ...string) identity {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		_ = cmd.Wait()
 	})
-	id, err := identify(cmd.Process.Pid)
+	id, err := proc.Identify(cmd.Process.Pid)
 	must(t, err)
 	return id
 }
 
 func TestSweep(t *testing.T) {
-	otherTicks := func(id identity) identity { id.Ticks++; return id }
-	same := func(id identity) identity { return id }
+	another := func(id proc.ID) proc.ID { id.Began++; return id }
+	same := func(id proc.ID) proc.ID { return id }
 	for name, c := range map[string]struct {
 		held    bool
 		boot    string
 		mark    bool
-		noted   func(identity) identity
+		noted   func(proc.ID) proc.ID
 		removed bool
 		killed  bool
 	}{
 		"the owner lives":                          {true, bootID(), true, same, false, false},
 		"the owner died and left a node":           {false, bootID(), true, same, true, true},
-		"the pid is another process's by now":      {false, bootID(), true, otherTicks, true, false},
+		"the pid is another process's by now":      {false, bootID(), true, another, true, false},
 		"the process does not say that it is ours": {false, bootID(), false, same, true, false},
 		"the machine was restarted":                {false, "another", true, same, true, false},
 	} {
@@ -66,7 +66,7 @@ func TestSweep(t *testing.T) {
 			if _, err := os.Stat(d.path); os.IsNotExist(err) != c.removed {
 				t.Errorf("folder: %v, want removed: %v", err, c.removed)
 			}
-			if st, err := process.state(); err != nil || (st.State == proc.Dead) != c.killed {
+			if st, err := stateOf(process); err != nil || (st.State == proc.Dead) != c.killed {
 				t.Errorf("process: %+v, %v, want killed: %v", st, err, c.killed)
 			}
 		})
@@ -89,12 +89,12 @@ func TestSweepLeavesOthersAlone(t *testing.T) {
 func TestDataFolderTellsItsOwner(t *testing.T) {
 	d, err := newDataFolder(t.TempDir())
 	must(t, err)
-	must(t, d.add(identity{1, 2}), d.add(identity{3, 4}))
+	must(t, d.add(proc.ID{Pid: 1, Began: 2}), d.add(proc.ID{Pid: 3, Began: 4}))
 	raw, err := os.ReadFile(filepath.Join(d.path, ownerFile))
 	must(t, err)
 	var o owner
 	must(t, json.Unmarshal(raw, &o))
-	if o.Pid != os.Getpid() || o.Boot == "" || len(o.Nodes) != 2 || o.Nodes[1] != (identity{3, 4}) {
+	if o.Pid != os.Getpid() || o.Boot == "" || len(o.Nodes) != 2 || o.Nodes[1] != (proc.ID{Pid: 3, Began: 4}) {
 		t.Errorf("got %+v", o)
 	}
 	must(t, d.remove())
@@ -108,7 +108,7 @@ func TestStateIsTheSystems(t *testing.T) {
 	want := func(state string) {
 		t.Helper()
 		for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-			st, err := id.state()
+			st, err := stateOf(id)
 			must(t, err)
 			if st.State == state {
 				if alive := state != proc.Dead; (st.Pid == id.Pid) != alive || st.Started.IsZero() == alive {
@@ -122,14 +122,14 @@ func TestStateIsTheSystems(t *testing.T) {
 		}
 	}
 	want(proc.Running)
-	if st, err := id.state(); err != nil || time.Since(st.Started).Abs() > time.Minute {
+	if st, err := stateOf(id); err != nil || time.Since(st.Started).Abs() > time.Minute {
 		t.Errorf("started %v, %v", st.Started, err)
 	}
 	must(t, syscall.Kill(id.Pid, syscall.SIGSTOP))
 	want(proc.Paused)
 	must(t, syscall.Kill(id.Pid, syscall.SIGCONT))
 	want(proc.Running)
-	if st, err := (identity{id.Pid, id.Ticks + 1}).state(); err != nil || st.State != proc.Dead {
+	if st, err := stateOf(proc.ID{Pid: id.Pid, Began: id.Began + 1}); err != nil || st.State != proc.Dead {
 		t.Errorf("another process with this pid: %+v, %v", st, err)
 	}
 	must(t, syscall.Kill(id.Pid, syscall.SIGKILL))

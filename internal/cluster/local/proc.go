@@ -14,49 +14,37 @@ import (
 	"github.com/kbench/kbench/internal/proc"
 )
 
-// identity names one process: a pid comes back, a pid with its start time does not, until the next boot.
-type identity struct {
-	Pid   int    `json:"pid"`
-	Ticks uint64 `json:"ticks"` // start, in ticks of 10 ms since boot
-}
-
 // ticksPerSecond is the kernel's USER_HZ, which is 100 on every architecture that Go runs on.
 const ticksPerSecond = 100
 
-// identify reads the start time of a process that lives now, or waits to be reaped.
-func identify(pid int) (identity, error) {
-	ticks, err := proc.StartTime(pid)
-	return identity{pid, ticks}, err
-}
-
-// state is the process as /proc shows it now. Paused means that every thread is stopped. A process that is gone, or
+// stateOf is a process as /proc shows it now. Paused means that every thread is stopped. A process that is gone, or
 // has ended and waits to be reaped, is dead.
-func (id identity) state() (cluster.ProcessState, error) {
+func stateOf(id proc.ID) (cluster.ProcessState, error) {
 	dead := cluster.ProcessState{State: proc.Dead}
 	if id.Pid == 0 {
 		return dead, nil
 	}
-	ticks, err := proc.StartTime(id.Pid)
-	if gone(err) || err == nil && ticks != id.Ticks {
+	now, err := proc.Identify(id.Pid)
+	if gone(err) || err == nil && now != id {
 		return dead, nil
 	}
 	if err != nil {
 		return cluster.ProcessState{}, err
 	}
-	state, err := proc.State(id.Pid)
+	shown, err := proc.State(id.Pid)
 	if err != nil {
 		return cluster.ProcessState{}, err
 	}
-	if state == proc.Dead {
+	if shown == proc.Dead {
 		return dead, nil
 	}
 	boot, err := bootTime()
-	started := boot.Add(time.Duration(ticks) * time.Second / ticksPerSecond)
-	return cluster.ProcessState{Pid: id.Pid, State: state, Started: started}, err
+	started := boot.Add(time.Duration(id.Began) * time.Second / ticksPerSecond)
+	return cluster.ProcessState{Pid: id.Pid, State: shown, Started: started}, err
 }
 
 // commandLine is the process's arguments.
-func (id identity) commandLine() ([]string, error) {
+func commandLine(id proc.ID) ([]string, error) {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", id.Pid))
 	return strings.Split(strings.TrimSuffix(string(raw), "\x00"), "\x00"), err
 }
