@@ -7,16 +7,18 @@ import (
 	"github.com/kbench/kbench/internal/history"
 )
 
-// Growth looks at the later two thirds: what waits at their start is no matter, what waits more at their end is.
-func TestGrowthIsWhatWaitsMoreAtTheEnd(t *testing.T) {
+// Growth looks at the later two thirds: what waits at their start is no matter, what comes to wait in them is.
+func TestGrowthIsTheSlopeOfWhatWaits(t *testing.T) {
 	for name, c := range map[string]struct {
 		answered func(n int) float64 // ms, of the record that is due at 10n
 		want     float64
 	}{
-		"at once":                {func(n int) float64 { return float64(10 * n) }, 0},
-		"all 300 ms late":        {func(n int) float64 { return float64(10*n) + 300 }, 0},
-		"later and later, by 5%": {func(n int) float64 { return float64(10*n) * 1.05 }, 0.05},
-		"not any more":           {func(n int) float64 { return float64(10*n) + 3000*float64(n/150) }, 0.75},
+		"at once":                             {func(n int) float64 { return float64(10 * n) }, 0},
+		"all 300 ms late":                     {func(n int) float64 { return float64(10*n) + 300 }, 0},
+		"later and later, by 5%":              {func(n int) float64 { return float64(10*n) * 1.05 }, 0.05},
+		"not any more":                        {func(n int) float64 { return float64(10*n) + 3000*float64(n/150) }, 0.84}, // flat for a quarter, then all of the load: the fit is steeper than its ends
+		"every other 100 ms behind by 200 ms": {func(n int) float64 { return float64(10*n) + 200*float64(n/10%2) }, 0},
+		"behind by 200 ms at the very end":    {func(n int) float64 { return float64(10*n) + 200*float64(n/280) }, 0.028}, // its ends would tell of 10%
 	} {
 		t.Run(name, func(t *testing.T) {
 			var o ops
