@@ -110,6 +110,9 @@ func (h *hunt) took(ctx context.Context, t reports.CapacityTrial, s reports.Summ
 	t.Held = len(t.Why) == 0
 	cut := s.Meta.Stage != rundir.Complete && !t.EndedEarly
 	t.Counts = t.Phase != string(capacity.WarmUp) && !cut
+	if t.Counts && !t.Held {
+		h.advice = append(h.advice, s.Figures.Throughput.LargerBatches)
+	}
 	h.doc.Trials = append(h.doc.Trials, t)
 	switch {
 	case d.Verdict == reports.Violated && !d.AsExpected, d.Verdict == reports.Unjudged && !d.AsExpected:

@@ -77,6 +77,21 @@ func TestATrialHoldsOnlyWhereNothingIsMissedOrUnknown(t *testing.T) {
 	}
 }
 
+func TestAdviceIsWhatMostTrialsSay(t *testing.T) {
+	for name, c := range map[string]struct {
+		said []string
+		want string
+	}{
+		"no trial missed": {nil, ""},
+		"half of them":    {[]string{"", "a"}, ""},
+		"most of them":    {[]string{"a", "", "b"}, "b"},
+	} {
+		if got := inMost(c.said); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
 func TestASearchEndsInOneStatusAndExitCode(t *testing.T) {
 	stopped, stop := context.WithCancel(context.Background())
 	stop()

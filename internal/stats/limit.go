@@ -2,6 +2,7 @@ package stats
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 
 	"github.com/kbench/kbench/internal/rundir"
@@ -26,6 +27,7 @@ const (
 	underWay    = 0.50 // share of a record's time in the client below which the buffer holds little but what is under way
 	usualMost   = 5    // requests in flight: what more are allowed than Kafka's default says nothing about who waits
 	spent       = 0.95 // share of the machine's processors from which there are none to spare
+	filled      = 0.80 // share of batch.size from which batches count as full, on average: the last of a row seldom are
 	othersShare = 0.25 // share that is other processes' from which the load was limited by neither of the two
 )
 
@@ -47,6 +49,7 @@ type evidence struct {
 	limit     int      // likewise, as its settings do; 0: not known
 	backlog   *float64 // share of their time in the client that records spent before they were in a request
 	spins     bool     // the library's threads do not sleep while they wait for answers
+	batch     *float64 // share of batch.size that batches had, on average; nil too where they were compressed
 	throttled *float64 // share of the time for which brokers held the client back by quota
 
 	machine         *Machine
@@ -69,8 +72,8 @@ func (e evidence) answer() (LimitedBy, []string) {
 	}
 	by, why := e.whoWaits()
 	seen := []string{e.senders(), why}
-	if e.spins && by == ByBroker && e.inFlight != nil && e.most < bounded(e.limit) {
-		seen = append(seen, "an idempotent librdkafka has one request of five records or more in flight for each partition: larger batches carry more")
+	if hint := e.largerBatches(by); hint != "" {
+		seen = append(seen, hint)
 	}
 	seen = append(seen, e.processors()...)
 	if others, short := e.others(); by != "" && short {
@@ -79,6 +82,21 @@ func (e evidence) answer() (LimitedBy, []string) {
 	}
 	return by, seen
 }
+
+// largerBatches says why larger ones would carry more in as many requests, where they would.
+func (e evidence) largerBatches(by LimitedBy) string {
+	switch {
+	case by != ByBroker || e.inFlight == nil || e.byQuota():
+		return ""
+	case e.spins && e.most < bounded(e.limit):
+		return "an idempotent librdkafka has one request of five records or more in flight for each partition: larger batches carry more"
+	case e.batch != nil && *e.batch >= filled:
+		return fmt.Sprintf("batches were filled to %s of batch.size: a larger one carries more in as many requests", percent(min(1, *e.batch)))
+	}
+	return ""
+}
+
+func (e evidence) byQuota() bool { return e.throttled != nil && *e.throttled >= heldUp }
 
 // others is how many processors were used by what is neither kbench nor its cluster, and whether that was much while none
 // was left. It is known only where both are on this machine.
@@ -95,7 +113,7 @@ func (e evidence) others() (used float64, short bool) {
 func (e evidence) whoWaits() (LimitedBy, string) {
 	waiting := e.waited >= heldUp
 	switch {
-	case e.throttled != nil && *e.throttled >= heldUp:
+	case e.byQuota():
 		return ByBroker, fmt.Sprintf("brokers held the client back by quota for %s of the time", percent(*e.throttled))
 	case e.inFlight == nil:
 		return e.withoutQueues(waiting)
@@ -199,6 +217,9 @@ func (c *computation) evidence(m rundir.Meta, w *waits) evidence {
 	if share, known := w.backlog(); known {
 		e.backlog = &share
 	}
+	if size, bytes := number(m, "batch.size"), w.batchBytes.mean(); size > 0 && !math.IsNaN(bytes) && setting(m, "compression.type") == "none" {
+		e.batch = ptr(bytes / float64(size))
+	}
 	e.spins = m.Client.Driver == "confluent" && m.Judged.Idempotent
 	if span := c.f.Measured.To - c.f.Measured.From; w.told && span > 0 {
 		share := w.throttledMs * 1e6 / float64(span) / float64(len(w.producers))
@@ -244,13 +265,26 @@ func added(sum, more *float64) *float64 {
 
 // mostInFlight is how many requests a producer may have unanswered at a broker; 0 where the library did not say.
 func mostInFlight(m rundir.Meta) int {
-	for _, settings := range []map[string]string{m.Client.Effective, m.Client.Asked} {
-		if n, err := strconv.Atoi(settings["max.in.flight.requests.per.connection"]); err == nil {
-			if m.Judged.Idempotent {
-				return min(n, usualMost)
-			}
-			return n
-		}
+	n := number(m, "max.in.flight.requests.per.connection")
+	if m.Judged.Idempotent {
+		return min(n, usualMost)
 	}
-	return 0
+	return n
+}
+
+// setting is the producers' value as their library had it, or else as it was asked for; "" where neither is known.
+func setting(m rundir.Meta, name string) string {
+	if value, known := m.Client.Effective[name]; known {
+		return value
+	}
+	return m.Client.Asked[name]
+}
+
+// number is a setting that is one; 0 where it is not known.
+func number(m rundir.Meta, name string) int {
+	n, err := strconv.Atoi(setting(m, name))
+	if err != nil {
+		return 0
+	}
+	return n
 }

@@ -51,6 +51,8 @@ func TestWhoLimitedTheLoad(t *testing.T) {
 		"all that librdkafka has for 2 partitions, of 5": {with(full, func(e *evidence) {
 			e.inFlight, e.most, e.limit, e.spins, e.client, e.backlog = ptr(2.0), 2, 5, true, busyProcess("kbench", 1), ptr(0.99)
 		}), ByBroker, "larger batches carry more"},
+		"all, in full batches":                     {with(full, func(e *evidence) { e.batch = ptr(0.95) }), ByBroker, "batches were filled to 95% of batch.size: a larger one carries more"},
+		"all, in batches of one record more":       {with(full, func(e *evidence) { e.batch = ptr(1.2) }), ByBroker, "filled to 100%"},
 		"the same, in a buffer that holds no more": {with(full, func(e *evidence) { e.inFlight, e.most, e.limit, e.spins, e.backlog = ptr(2.9), 2, 5, true, ptr(0.3) }), ByClient, "its buffer holds no more"},
 		"half of them, no thread busy":             {with(full, func(e *evidence) { e.inFlight = ptr(3.2) }), "", "neither few nor all"},
 		"half of them, the client's busy":          {with(full, func(e *evidence) { e.inFlight, e.client = ptr(3.2), busyProcess("kbench", 0.95) }), ByClient, "let no more through"},
@@ -73,6 +75,23 @@ func TestWhoLimitedTheLoad(t *testing.T) {
 				t.Errorf("%q, want %q, because %q:\n%s", by, c.want, c.says, text)
 			}
 		})
+	}
+}
+
+func TestLargerBatchesAreNoAdviceWhereTheyDoNotHelp(t *testing.T) {
+	full := evidence{max: true, acked: ptr(900.0), counted: true, most: 5, broker: 2, waits: 9, waited: 0.9, inFlight: ptr(4.6), batch: ptr(0.95)}
+	for name, edit := range map[string]func(*evidence){
+		"half full":         func(e *evidence) { e.batch = ptr(0.5) },
+		"fill is not known": func(e *evidence) { e.batch = nil },
+		"by quota":          func(e *evidence) { e.throttled = ptr(0.5) },
+		"few requests":      func(e *evidence) { e.inFlight = ptr(1.0) },
+		"the rate was kept": func(e *evidence) { e.max, e.planned = false, ptr(900.0) },
+	} {
+		e := full
+		edit(&e)
+		if _, seen := e.answer(); strings.Contains(strings.Join(seen, "\n"), "batch.size") {
+			t.Errorf("%s: %q", name, seen)
+		}
 	}
 }
 

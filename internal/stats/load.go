@@ -25,8 +25,9 @@ type Throughput struct {
 	Compression  *float64 // uncompressed to compressed, over the whole run, as the client tells
 	ReadPerS     *float64 // first deliveries, from the start of the measured part to the last of them
 
-	LimitedBy LimitedBy
-	Evidence  []string // of it: sentences with figures
+	LimitedBy     LimitedBy
+	Evidence      []string // of it: sentences with figures
+	LargerBatches string   // one of them, which says why larger batches would carry more; "" where nothing says so
 }
 
 func (c *computation) throughput(m rundir.Meta) Throughput {

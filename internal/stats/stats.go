@@ -351,7 +351,9 @@ func (c *computation) figures(m rundir.Meta, samples []rundir.Sample) Figures {
 	f.Groups, f.Series.Sampled = groups, append(f.Series.Sampled, columns...)
 	f.Topics, f.Backlog = c.topics.finish(m, f.Measured.From, max(c.lastAcked, c.lastSent)), c.backlog.finish()
 	f.Throughput = c.throughput(m)
-	f.Throughput.LimitedBy, f.Throughput.Evidence = c.evidence(m, waits).answer()
+	e := c.evidence(m, waits)
+	f.Throughput.LimitedBy, f.Throughput.Evidence = e.answer()
+	f.Throughput.LargerBatches = e.largerBatches(f.Throughput.LimitedBy)
 	f.Growth = c.later.growth(f.Polled)
 	f.Warnings = c.warnings(m)
 	return *f
