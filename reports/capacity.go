@@ -39,7 +39,7 @@ type Capacity struct {
 	BudgetS     float64            `json:"budget_s"`
 	TrialS      float64            `json:"trial_s"`   // measured part of a trial
 	ConfirmS    float64            `json:"confirm_s"` // and of the confirming one
-	Precision   float64            `json:"precision"` // asked: the interval reaches at most this share to either side
+	Precision   float64            `json:"precision"` // asked: trials leave at most this share of the rate open to either side
 	RecordBytes int                `json:"record_bytes"`
 	LeftOut     []string           `json:"left_out"` // of the scenario: its faults, its thresholds
 	Cluster     Cluster            `json:"cluster"`

@@ -73,7 +73,7 @@ machine failed · 5 the objective is not met even at the lowest rate · 130 inte
 	flags.StringArrayVar(&f.slo, "slo", nil, "an objective such as 'ack.p99 < 20ms'; may be given again, all have to hold (default: the scenario's thresholds, else '"+defaultObjective+"')")
 	flags.StringVar(&f.start, "start", "", "first rate to try, such as 5000/s (default: the scenario's rate)")
 	flags.StringVar(&f.highest, "max", "1000000/s", "highest rate to try")
-	flags.StringVar(&f.precision, "precision", "5%", "how far the interval may reach to either side of the rate")
+	flags.StringVar(&f.precision, "precision", "5%", "how much of the rate trials may leave open to either side")
 	flags.DurationVar(&f.budget, "budget", 5*time.Minute, "time for everything, a limit that is kept")
 	flags.DurationVar(&f.trial, "trial", 5*time.Second, "measured part of a trial; the confirming one is twice as long")
 	flags.DurationVar(&f.warmup, "warmup", -1, "load at the first rate before anything counts (default 90s on brokers that kbench starts, whose code is compiled meanwhile; else 5s)")
@@ -92,6 +92,7 @@ type hunt struct {
 	began    time.Time
 	deadline time.Time // of trials
 	foreign  []float64 // of each trial: the share of the machine's processors that others took
+	advice   []string  // of each that missed: why larger batches would carry more, "" where nothing says so
 	worst    []int     // exit codes of trials that decide whatever the search finds
 }
 
@@ -490,6 +491,15 @@ func (h *hunt) limits(o capacity.Outcome) {
 	}
 }
 
+// inMost is the latest of the sentences, where more than half of all say one.
+func inMost(sentences []string) string {
+	said := slices.DeleteFunc(slices.Clone(sentences), func(s string) bool { return s == "" })
+	if 2*len(said) <= len(sentences) {
+		return ""
+	}
+	return said[len(said)-1]
+}
+
 // warn says what a reader of the figure should know.
 func (h *hunt) warn(o capacity.Outcome, ended error) {
 	say := func(format string, args ...any) {
@@ -499,13 +509,16 @@ func (h *hunt) warn(o capacity.Outcome, ended error) {
 		say("%v", ended)
 	}
 	if o.Rate > 0 && !o.Precise {
-		say("the interval is wider than the ±%.0f%% that were asked for: the time was over. --budget gives more, --precision asks for less", h.doc.Precision*100)
+		say("trials leave more open than the ±%.0f%% that were asked for: the time was over. --budget gives more, --precision asks for less", h.doc.Precision*100)
 	}
 	if o.Drifted {
 		say("the system changed while it was searched: later trials contradict earlier ones, and the interval does not contain that")
 	}
 	if by := h.doc.LimitedBy; by != nil && *by == "client" {
 		say("the machine that makes the load is the limit, not the cluster: use a larger one, or more producers")
+	}
+	if advice := inMost(h.advice); advice != "" {
+		say("in most trials that missed %s", advice)
 	}
 	if h.fleet.ownBrokers() {
 		say("brokers and load share this machine: compare the rate with others of this machine, and quote it for no other")

@@ -108,24 +108,32 @@ func (f *fit) quantile(p []float64, q float64) float64 {
 	return f.edges[len(f.edges)-1]
 }
 
-// interval of the edge, and its median.
+// interval of the edge, and its median: where another search would find it, too.
 func (f *fit) interval() (low, median, high float64) {
+	below, median, above := f.trials()
+	reach := func(own float64) float64 { return math.Exp(math.Hypot(own, Between*zOfConfidence)) }
+	return median / reach(below), median, median * reach(above)
+}
+
+// trials say where the edge is: its median, and how far the interval reaches below and above, as logarithms of the ratio.
+func (f *fit) trials() (below, median, above float64) {
 	p := f.edge()
-	at := func(q float64) float64 { return f.quantile(p, q) }
-	middle := at(0.5)
-	reach := func(q float64) float64 { return math.Hypot(at(q)-middle, Between*zOfConfidence) }
-	return math.Exp(middle - reach((1-Confidence)/2)), math.Exp(middle), math.Exp(middle + reach((1+Confidence)/2))
+	middle := f.quantile(p, 0.5)
+	return middle - f.quantile(p, (1-Confidence)/2), math.Exp(middle), f.quantile(p, (1+Confidence)/2) - middle
 }
 
 // Between is how much searches differ from each other beyond what their trials show of it, as a standard deviation in
-// logarithms of the rate: a system that was started anew, or an hour later, is not quite the same.
-const Between = 0.02
+// logarithms of the rate: a system an hour later is not quite the same. Ten searches on one cluster in 47 minutes had 0.042
+// (docs/methodology.md).
+const Between = 0.04
 
 const zOfConfidence = 1.645 // standard deviations to either side that hold Confidence
 
+// precise says whether the trials leave at most such a share open to either side. More trials can make that smaller, while they
+// can do nothing about what searches differ by.
 func (f *fit) precise(share float64) bool {
-	low, median, high := f.interval()
-	return high-median <= share*median && median-low <= share*median
+	below, _, above := f.trials()
+	return math.Exp(above)-1 <= share && 1-math.Exp(-below) <= share
 }
 
 // best is the rate whose trial is expected to tell most about the edge: to leave the least entropy in its distribution.

@@ -29,7 +29,7 @@ const (
 type Options struct {
 	Start           float64       // the first rate
 	Lowest, Highest float64       // none outside is tried
-	Precision       float64       // the interval is good enough when it reaches at most this share to either side
+	Precision       float64       // the trials are enough when they leave at most this share open to either side
 	WarmUp          time.Duration // load of the warm-up; 0: there is none
 	Trial, Confirm  time.Duration // load of a trial, and of the confirming one
 }
