@@ -41,7 +41,7 @@ func (r *run) describe() {
 		Started: time.Now().Format(time.RFC3339),
 		Cluster: rundir.ClusterInfo{
 			Kind: info.Kind, Simulated: info.Simulated, Software: info.Software, Version: info.Version,
-			Mode: info.Mode, Brokers: info.Brokers, Why: r.Why,
+			Mode: info.Mode, Brokers: info.Brokers, Why: r.Why, Containers: (*rundir.Containers)(info.Containers),
 		},
 		Client: rundir.ClientInfo{
 			Driver: r.Driver, Version: driver.Version(), Asked: s.Client,
@@ -268,23 +268,30 @@ func (r *run) readBack(ctx context.Context, topic client.Topic, effective map[st
 
 // readBackBrokers does the same for every broker. Names that a broker does not list belong to controllers or to clients.
 func (r *run) readBackBrokers(ctx context.Context, effective map[string]string) error {
+	asked, onTopics := r.s.NodeConfig(), r.s.TopicConfig(scenarios.Topic{}) // the latter are set on each topic, and read back there
+	var differ []string
 	for _, id := range r.Cluster.Brokers() {
 		config, err := r.Admin.BrokerConfig(ctx, id)
 		if err != nil {
 			return &ClusterError{fmt.Errorf("read back the configuration of broker %d: %w", id, err)}
 		}
-		for name, asked := range r.s.NodeConfig() {
+		for _, name := range slices.Sorted(maps.Keys(asked)) {
 			value, listed := config[name]
-			_, topics := r.s.TopicConfig(scenarios.Topic{})[name] // set on each topic, and read back there
-			if listed && value != asked && !topics {
-				return &ClusterError{fmt.Errorf("broker %d: %s is %q, not %q as the scenario asks", id, name, value, asked)}
+			if _, topics := onTopics[name]; listed && value != asked[name] && !topics {
+				differ = append(differ, fmt.Sprintf("broker %d: %s is %q, not %q as the scenario asks", id, name, value, asked[name]))
 			}
 			if listed && effective[name] == "" {
 				effective[name] = value
 			}
 		}
 	}
-	return nil
+	if len(differ) == 0 {
+		return nil
+	}
+	if r.Cluster.Info().Kind == string(cluster.External) {
+		differ = append(differ, "brokers that have it: --cluster local or docker, or 'kbench cluster up NAME --for SCENARIO'")
+	}
+	return &ClusterError{errors.New(strings.Join(differ, "\n  "))}
 }
 
 // hire describes every session of the run; none is started yet.
