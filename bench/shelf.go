@@ -133,7 +133,7 @@ func (s *shelf) look(look rundir.Look, most int64) {
 }
 
 func (s *shelf) write(look *rundir.Look, most int64) (err error) {
-	dir, err := s.logs.LogDir(look.Broker)
+	dir, err := s.logs.LogDir(look.Broker, s.folders()...)
 	if err != nil {
 		return err
 	}
@@ -172,12 +172,24 @@ func (s *shelf) write(look *rundir.Look, most int64) (err error) {
 	return nil
 }
 
+// folders of the run's partitions, as a broker calls them.
+func (s *shelf) folders() (names []string) {
+	for _, t := range s.run.topics {
+		for p := range int32(t.Partitions) {
+			names = append(names, folder(t.Physical, p))
+		}
+	}
+	return names
+}
+
+func folder(topic string, partition int32) string { return topic + "-" + strconv.Itoa(int(partition)) }
+
 // replicas are the folders of the run's partitions that a broker has, by index in the header's table.
 func (s *shelf) replicas(dir string) (map[int32]string, error) {
 	list := map[int32]string{}
 	for _, t := range s.run.topics {
 		for p := range int32(t.Partitions) {
-			path := filepath.Join(dir, t.Physical+"-"+strconv.Itoa(int(p)))
+			path := filepath.Join(dir, folder(t.Physical, p))
 			if _, err := os.Stat(path); err == nil {
 				list[t.First+p] = path
 			} else if !errors.Is(err, fs.ErrNotExist) {
@@ -231,7 +243,12 @@ func (s *shelf) truncations(broker int32, look *rundir.Look) (list []rundir.Trun
 	defer file.Close()
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, 1<<20)
+	whole = true
 	for lines.Scan() {
+		if strings.HasPrefix(lines.Text(), cluster.LogTorn) {
+			look.Problems = append(look.Problems, fmt.Sprintf("%s: %s", filepath.Base(path), lines.Text()))
+			whole = false
+		}
 		if t, ok := s.truncation(lines.Text()); ok {
 			t.Broker = broker
 			list = append(list, t)
@@ -241,7 +258,7 @@ func (s *shelf) truncations(broker int32, look *rundir.Look) (list []rundir.Trun
 		look.Problems = append(look.Problems, fmt.Sprintf("%s: %v", filepath.Base(path), err))
 		return list, false
 	}
-	return list, true
+	return list, whole
 }
 
 func (s *shelf) truncation(line string) (rundir.Truncation, bool) {

@@ -59,7 +59,7 @@ type logsIn struct {
 }
 
 func (l logsIn) Brokers() []int32 { return []int32{1, 2} }
-func (l logsIn) LogDir(broker int32) (string, error) {
+func (l logsIn) LogDir(broker int32, _ ...string) (string, error) {
 	return filepath.Join(l.dir, fmt.Sprint(broker)), nil
 }
 func (l logsIn) ServerLog(int32) (string, error) { return filepath.Join(l.dir, "server.log"), nil }
@@ -154,6 +154,14 @@ func TestLooksAtTheEndTellWhatTheyCouldNotRead(t *testing.T) {
 	s.atEnd()
 	if l := s.run.meta.Looks[0]; !l.ToldAll || l.Number != 2 || len(s.run.meta.Truncated) != 2 {
 		t.Errorf("%+v, truncations %+v", l, s.run.meta.Truncated)
+	}
+	if err := os.WriteFile(filepath.Join(logs.dir, "server.log"), []byte(cluster.LogTorn+": the engine was restarted\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s.run.meta.Looks = nil
+	s.atEnd()
+	if l := s.run.meta.Looks[0]; l.ToldAll || !strings.Contains(strings.Join(l.Problems, "; "), "the engine was restarted") {
+		t.Errorf("a log that is not whole: %+v", l)
 	}
 }
 

@@ -60,7 +60,7 @@ func (in *Injection) isolated(link cluster.PeerLink, victims []victim) (bit bool
 			return false, err
 		}
 		if cut {
-			in.see("%s is off its peers' network, and on the clients'", in.run.name(v))
+			in.see("%s is off its peers' network", in.run.name(v))
 		} else {
 			bit = false
 			in.see("%s is on its peers' network still", in.run.name(v))

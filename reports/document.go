@@ -96,6 +96,16 @@ type Cluster struct {
 	Mode      *string           `json:"mode"`
 	Brokers   *int              `json:"brokers"`
 	Effective map[string]string `json:"effective"`
+
+	Containers *Containers `json:"containers"` // null where nodes are none
+}
+
+// Containers is what nodes in containers are made of, and what each broker may use.
+type Containers struct {
+	Image        string   `json:"image"`
+	ImageID      *string  `json:"image_id"`
+	BrokerCPUs   *float64 `json:"broker_cpus"`         // null: no limit
+	BrokerMemory *int64   `json:"broker_memory_bytes"` // likewise
 }
 
 // Client library under test and its settings; Reader is the library that read for the judge.

@@ -9,10 +9,14 @@ import (
 )
 
 func cluster(c rundir.ClusterInfo) Cluster {
-	return Cluster{
+	d := Cluster{
 		Kind: c.Kind, Simulated: c.Simulated, Software: known(c.Software), Version: known(c.Version), Mode: known(c.Mode),
 		Brokers: known(c.Brokers), Effective: orEmptyMap(c.Effective),
 	}
+	if made := c.Containers; made != nil {
+		d.Containers = &Containers{Image: made.Image, ImageID: known(made.ImageID), BrokerCPUs: known(made.BrokerCPUs), BrokerMemory: known(made.BrokerMemory)}
+	}
+	return d
 }
 
 func libraries(c rundir.ClientInfo) Client {

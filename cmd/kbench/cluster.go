@@ -40,8 +40,8 @@ func (a *app) clusterCommand() *cobra.Command {
 		Use: "cluster", Short: "Keep a cluster up for several runs",
 		Long: `Keep a cluster up for several runs, and for whatever else is to talk to it.
 
-'kbench run' starts a cluster of its own and ends it. One that was started here stays until 'kbench cluster down', the end of
-the login's processes, or a restart of the machine. Runs reach it by --bootstrap-server as they do any external cluster, and
+'kbench run' starts a cluster of its own and ends it. One that was started here stays until 'kbench cluster down'; one of
+processes ends with the login's or the machine's, and containers stop with the machine and stay. Runs reach it by --bootstrap-server as they do any external cluster, and
 can kill, stop and pause its brokers, since kbench knows them; afterwards every broker is up again.
 
 A kept local cluster has the machine's place for local clusters: 'kbench run --cluster local' refuses to run beside it.`,
@@ -155,6 +155,9 @@ func upKinds() []string {
 func (a *app) up(ctx context.Context, f upFlags, name string) error {
 	progress := newProgress(a.err, f.quiet)
 	spec, err := f.spec(ctx, name, progress.note)
+	if ctx.Err() != nil {
+		return &exitError{reports.ExitInterrupted, context.Cause(ctx)}
+	}
 	if err != nil {
 		return usage(err)
 	}
@@ -278,10 +281,7 @@ func (a *app) down(ctx context.Context, name string, all bool) error {
 	if err != nil {
 		return &exitError{reports.ExitBroken, err}
 	}
-	list, err := store.List(ctx)
-	if err != nil {
-		return &exitError{reports.ExitBroken, err}
-	}
+	list, unknown := store.List(ctx)
 	var problems []error
 	done := 0
 	for _, k := range list {
@@ -295,11 +295,14 @@ func (a *app) down(ctx context.Context, name string, all bool) error {
 		}
 		progress.note("cluster %s is down", k.Spec.Name)
 	}
-	if done == 0 {
+	if all || done == 0 { // else they are of no matter
+		problems = append(problems, unknown)
+	}
+	if done == 0 && unknown == nil {
 		progress.note("nothing to stop: %s", whatIsUp(list))
 	}
-	if len(problems) > 0 {
-		return &exitError{reports.ExitBroken, errors.Join(problems...)}
+	if err := errors.Join(problems...); err != nil {
+		return &exitError{reports.ExitBroken, err}
 	}
 	return nil
 }
@@ -410,8 +413,15 @@ func (a *app) status(ctx context.Context, asJSON bool) error {
 	}
 	list, err := store.List(ctx)
 	if err != nil {
-		return &exitError{reports.ExitBroken, err}
+		err = &exitError{reports.ExitBroken, err} // told after those that are known
+		if len(list) == 0 {
+			return err
+		}
 	}
+	return errors.Join(a.tellAll(list, asJSON), err)
+}
+
+func (a *app) tellAll(list []kept.Kept, asJSON bool) error {
 	shown := shownClusters{Version: 1, Clusters: []shownCluster{}}
 	for _, k := range list {
 		shown.Clusters = append(shown.Clusters, show(k))

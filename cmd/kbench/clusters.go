@@ -92,6 +92,9 @@ func (f *fleet) choose(ctx context.Context, want cluster.Kind, plan []planned) e
 	if err != nil {
 		return err
 	}
+	if err := f.limits.apply(f.kind); err != nil {
+		return err
+	}
 	if f.kept != nil {
 		f.why = strings.Join(f.bootstrap, ",") + " is the kept cluster " + f.kept.Spec.Name
 	}

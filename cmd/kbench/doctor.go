@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -88,14 +89,24 @@ func kafkaImages() []string {
 	return []string{"apache/kafka:" + local.KafkaVersion, "kbench/kafka:" + local.KafkaVersion}
 }
 
-// dockerHosts are where the environment says that a container engine may be.
+// dockerHosts are where a container engine may be: where the environment says, or in the places in which a run looks.
 func dockerHosts() []string {
 	if host := os.Getenv("DOCKER_HOST"); host != "" {
 		return []string{host}
 	}
-	hosts := []string{"unix:///var/run/docker.sock"}
+	sockets := []string{"/var/run/docker.sock"}
 	if own := os.Getenv("XDG_RUNTIME_DIR"); own != "" {
-		hosts = append(hosts, "unix://"+filepath.Join(own, "docker.sock"))
+		sockets = append(sockets, filepath.Join(own, "docker.sock"))
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		sockets = append(sockets, filepath.Join(home, ".docker/run/docker.sock"), filepath.Join(home, ".docker/desktop/docker.sock"))
+	}
+	sockets = append(sockets, fmt.Sprintf("/run/user/%d/docker.sock", os.Getuid()))
+	var hosts []string
+	for _, path := range sockets {
+		if host := "unix://" + path; !slices.Contains(hosts, host) {
+			hosts = append(hosts, host)
+		}
 	}
 	return hosts
 }

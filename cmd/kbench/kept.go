@@ -61,7 +61,7 @@ func (f *fleet) room(ctx context.Context) error {
 	}
 	list, err := store.List(ctx)
 	if err != nil {
-		return err
+		f.note("which clusters are kept is not known in full: %v", err)
 	}
 	for _, k := range list {
 		if k.Spec.Kind == cluster.Local {

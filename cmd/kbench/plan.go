@@ -19,7 +19,7 @@ import (
 
 // toPlan is what the folder of several runs says of them.
 func (j *job) toPlan() rundir.Plan {
-	plan := rundir.Plan{Version: rundir.PlanVersion, Kbench: version, Driver: j.flags.driver, Cluster: string(j.fleet.kind), Bootstrap: j.flags.bootstrap}
+	plan := rundir.Plan{Version: rundir.PlanVersion, Kbench: version, Driver: j.flags.driver, Cluster: string(j.fleet.kind), Bootstrap: j.flags.bootstrap, Containers: j.flags.containers.planned(j.fleet.kind)}
 	at := map[string]int{}
 	for i, p := range j.plan {
 		text := seedless(p.Scenario)
@@ -81,6 +81,9 @@ func (j *job) resumed() error {
 			return fmt.Errorf("%s was begun with %s %s: its runs cannot be compared with others", j.flags.resume, fixed.flag, fixed.was)
 		}
 		*fixed.given = fixed.was
+	}
+	if err := j.flags.containers.resume(j.flags.resume, plan.Containers); err != nil {
+		return err
 	}
 	if len(j.flags.bootstrap) == 0 {
 		j.flags.bootstrap = plan.Bootstrap

@@ -202,7 +202,11 @@ func (j *job) equip() error {
 // ready settles, for a plan that is made, where its runs lie and on what cluster they run.
 func (j *job) ready(ctx context.Context, security map[string]string) error {
 	j.fleet = &fleet{bootstrap: j.flags.bootstrap, security: security, limits: j.flags.containers, note: j.progress.note}
-	if err := j.fleet.choose(ctx, cluster.Kind(j.flags.cluster), j.plan); err != nil {
+	err := j.fleet.choose(ctx, cluster.Kind(j.flags.cluster), j.plan)
+	if ctx.Err() != nil { // what was asked for may be there all the same
+		return &exitError{reports.ExitInterrupted, context.Cause(ctx)}
+	}
+	if err != nil {
 		return usage(err)
 	}
 	if err := j.layOut(); err != nil {

@@ -14,6 +14,16 @@ type Info struct {
 	Version   string `json:"version"` // "" where the cluster does not tell
 	Mode      string `json:"mode"`    // kraft, zookeeper, "" where unknown
 	Brokers   int    `json:"brokers"`
+
+	Containers *Containers `json:"containers,omitempty"` // nil where nodes are none
+}
+
+// Containers is what nodes in containers are made of, and what each broker may use.
+type Containers struct {
+	Image        string  `json:"image"`
+	ImageID      string  `json:"image_id,omitempty"`            // a name may come to mean another image
+	BrokerCPUs   float64 `json:"broker_cpus,omitempty"`         // 0: no limit
+	BrokerMemory int64   `json:"broker_memory_bytes,omitempty"` // likewise
 }
 
 // Cluster is a running cluster. What else it can do is found by type assertion: Process, AnswerFilter.
@@ -125,12 +135,16 @@ type Direct interface{ Direct() []string }
 
 // Logs is the ability to look into what brokers have on disk.
 type Logs interface {
-	// LogDir is the folder of a broker's logs: one folder a partition, called topic-number, with its segments.
-	LogDir(broker int32) (string, error)
+	// LogDir is the folder of a broker's logs: one folder a partition, called topic-number, with its segments. Others than
+	// the partitions that are named need not be there; with none named all are.
+	LogDir(broker int32, partitions ...string) (string, error)
 	// ServerLog is the file of what a broker says about itself, each line with its wall clock time in square brackets
-	// first: [2006-01-02 15:04:05,000].
+	// first: [2006-01-02 15:04:05,000]. A line that begins with LogTorn tells that some of it is missing.
 	ServerLog(broker int32) (string, error)
 }
+
+// LogTorn begins a line in a broker's log that kbench has written, since it could not follow what the broker said.
+const LogTorn = "kbench: what follows is missing"
 
 // Made is implemented by clusters that kbench started, and tells with what: the settings every node was given, by
 // Kafka's names, and the flags of a broker's JVM.

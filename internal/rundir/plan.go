@@ -19,14 +19,16 @@ const PlanVersion = 1
 
 // Plan is plan.json.
 type Plan struct {
-	Version   int       `json:"kbench_plan"` // 1
-	Kbench    string    `json:"kbench"`      // version of the program that made it
-	Driver    string    `json:"driver"`
-	Cluster   string    `json:"cluster"` // kind
-	Bootstrap []string  `json:"bootstrap_server,omitempty"`
-	Scenarios []string  `json:"scenarios"` // the cells' scenario files, without a seed
-	Runs      []PlanRun `json:"runs"`
-	Sittings  []Sitting `json:"sittings"`
+	Version   int      `json:"kbench_plan"` // 1
+	Kbench    string   `json:"kbench"`      // version of the program that made it
+	Driver    string   `json:"driver"`
+	Cluster   string   `json:"cluster"` // kind
+	Bootstrap []string `json:"bootstrap_server,omitempty"`
+	// Containers is what was asked for: without the image's id. nil where the cluster is of another kind.
+	Containers *Containers `json:"containers,omitempty"`
+	Scenarios  []string    `json:"scenarios"` // the cells' scenario files, without a seed
+	Runs       []PlanRun   `json:"runs"`
+	Sittings   []Sitting   `json:"sittings"`
 }
 
 // PlanRun is one run of a plan.

@@ -96,6 +96,16 @@ type ClusterInfo struct {
 	Why       string            `json:"why"`       // why this kind was taken
 	Effective map[string]string `json:"effective"` // read back from the cluster before the load
 	JVM       []string          `json:"jvm,omitempty"`
+
+	Containers *Containers `json:"containers,omitempty"` // nil where nodes are none
+}
+
+// Containers is what nodes in containers are made of, and what each broker may use.
+type Containers struct {
+	Image        string  `json:"image"`
+	ImageID      string  `json:"image_id,omitempty"`            // a name may come to mean another image
+	BrokerCPUs   float64 `json:"broker_cpus,omitempty"`         // 0: no limit
+	BrokerMemory int64   `json:"broker_memory_bytes,omitempty"` // likewise
 }
 
 // ClientInfo is the producers' library and settings. Asked has Kafka's names, Effective the library's; no secrets.

@@ -90,6 +90,11 @@ func TestNodesAreHurtAndComeBack(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(logDir, "t-0")); err != nil {
 		t.Errorf("the data of broker 1: %v", err)
 	}
+	copied, err := c.(*docker.Cluster).CopyData(ctx, 1, []string{"t-0", "of-no-broker-0"})
+	clustertest.OK(t, err)
+	if found, err := filepath.Glob(filepath.Join(copied, "*", "*")); err != nil || !slices.ContainsFunc(found, isSegment) || slices.ContainsFunc(found, isIndex) {
+		t.Errorf("copied for who cannot see the volume: %q, %v", found, err)
+	}
 	said, err := os.ReadFile(filepath.Join(dir, "broker-1.log"))
 	clustertest.OK(t, err)
 	if starts := strings.Count(string(said), "Kafka Server started"); starts != 2 || !strings.Contains(string(said), "due to signal SIGTERM") {
@@ -106,6 +111,9 @@ func TestNodesAreHurtAndComeBack(t *testing.T) {
 		}
 	}
 }
+
+func isSegment(path string) bool { return strings.HasSuffix(path, "t-0/00000000000000000000.log") }
+func isIndex(path string) bool   { return strings.HasSuffix(path, "index") }
 
 func TestABrokerIsCutFromItsPeersAndServesClients(t *testing.T) {
 	c := start(t, docker.Options{Config: map[string]string{"broker.session.timeout.ms": "3000", "replica.lag.time.max.ms": "5000"}})

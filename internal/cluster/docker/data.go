@@ -8,20 +8,23 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 
 	"github.com/kbench/kbench/internal/cluster/kraft"
 )
 
 const (
-	copyLimit = 5 * time.Minute
-	copies    = ".data" // in the folder of the logs
+	copyLimit = 30 * time.Second // a broker that is at rest waits for it
+	copies    = ".data"          // in the folder of the logs
 )
 
-// LogDir of a broker: its volume, where this machine and this user see it, else a copy of it as it is now. See cluster.Logs.
-func (c *Cluster) LogDir(id int32) (string, error) {
+// LogDir of a broker: its volume, where this machine and this user see it, else a copy of its segments as they are now. See
+// cluster.Logs.
+func (c *Cluster) LogDir(id int32, partitions ...string) (string, error) {
 	if err := c.known(id); err != nil {
 		return "", err
 	}
@@ -36,27 +39,39 @@ func (c *Cluster) LogDir(id int32) (string, error) {
 			return m.Source, nil
 		}
 	}
-	return c.copyData(ctx, id)
+	return c.copyData(ctx, id, partitions)
 }
 
-// copyData copies a node's data out of its container, into a folder that Close removes. The copy before goes.
-func (c *Cluster) copyData(ctx context.Context, id int32) (string, error) {
+// copyData copies a node's segments out of its container, into a folder that Close removes. The copy before goes.
+func (c *Cluster) copyData(ctx context.Context, id int32, partitions []string) (string, error) {
 	dir := filepath.Join(c.logs.dir, copies, kraft.Name(id))
-	if err := os.RemoveAll(dir); err != nil {
+	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o755)); err != nil {
 		return "", err
 	}
-	from, err := c.engine.client.CopyFromContainer(ctx, c.container(id), client.CopyFromContainerOptions{SourcePath: dataDir + "/."})
-	if err != nil {
-		return "", fmt.Errorf("copying the data of %s: %w", kraft.Name(id), err)
+	paths := []string{dataDir + "/."}
+	if len(partitions) > 0 {
+		paths = nil
 	}
-	err = errors.Join(unpack(from.Content, dir), from.Content.Close())
-	if err != nil {
-		return "", fmt.Errorf("copying the data of %s: %w", kraft.Name(id), err)
+	for _, name := range partitions {
+		paths = append(paths, dataDir+"/"+name)
+	}
+	for _, path := range paths {
+		from, err := c.engine.client.CopyFromContainer(ctx, c.container(id), client.CopyFromContainerOptions{SourcePath: path})
+		if errdefs.IsNotFound(err) {
+			continue // it has no replica of it
+		}
+		if err == nil {
+			err = errors.Join(unpack(from.Content, dir), from.Content.Close())
+		}
+		if err != nil {
+			return "", fmt.Errorf("copying the data of %s: %w", kraft.Name(id), err)
+		}
 	}
 	return dir, nil
 }
 
-// unpack writes the folders and files of an archive, and nothing outside of the folder.
+// unpack writes the folders and files of an archive, and nothing outside of the folder. Indexes are left out: they are
+// zeros for the most part, and nobody reads them.
 func unpack(from io.Reader, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -82,6 +97,9 @@ func unpack(from io.Reader, dir string) error {
 				return err
 			}
 		case tar.TypeReg:
+			if strings.HasSuffix(name, "index") {
+				continue
+			}
 			file, err := root.Create(name)
 			if err != nil {
 				return err

@@ -5,7 +5,7 @@
 // and controllers are on the other, from which a broker can be cut while clients still reach it.
 //
 // Nothing of a cluster outlives the process that started it, unless it is to be kept: all of it carries the run's label,
-// and is removed by Close, by a process that waits for kbench to end (or by testcontainers' Ryuk, where its image is at
+// and is removed by Close, by a process that waits for kbench to end (and by testcontainers' Ryuk, where its image is at
 // hand), and by the next Start.
 package docker
 
@@ -23,6 +23,7 @@ import (
 
 	"github.com/kbench/kbench/internal/cluster"
 	"github.com/kbench/kbench/internal/cluster/kraft"
+	"github.com/kbench/kbench/internal/proc"
 	"github.com/kbench/kbench/internal/proxy"
 )
 
@@ -37,7 +38,7 @@ type Cluster struct {
 	note    func(format string, args ...any)
 
 	mu   sync.Mutex
-	pids map[int32]process // of the nodes that live
+	pids map[int32]proc.ID // of the nodes that live
 
 	closing   sync.Once
 	closeFail error
@@ -54,6 +55,9 @@ var (
 	_ cluster.Owner    = (*Cluster)(nil)
 )
 
+// readyLimit is for nodes that run to become a healthy cluster.
+const readyLimit = 3 * time.Minute
+
 // closeLimit is for removing a cluster, whatever became of the context that it was started with.
 const closeLimit = time.Minute
 
@@ -64,7 +68,7 @@ func Start(ctx context.Context, options Options) (cluster.Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{note: o.Note, pids: map[int32]process{}}
+	c := &Cluster{note: o.Note, pids: map[int32]proc.ID{}}
 	if err := c.start(ctx, o); err != nil {
 		return nil, errors.Join(fmt.Errorf("starting a cluster in containers: %w", err), c.remove())
 	}
@@ -82,12 +86,14 @@ func (c *Cluster) start(ctx context.Context, o Options) error {
 	if err := c.engine.sweep(ctx, o.Note); err != nil {
 		return err
 	}
-	if err := c.engine.haveImage(ctx, o.Image, o.Note); err != nil {
+	image, err := c.engine.haveImage(ctx, o.Image, o.Note)
+	if err != nil {
 		return err
 	}
 	if c.plan, err = newPlan(o); err != nil {
 		return err
 	}
+	c.ImageID = image
 	if err := errors.Join(c.addProxies(o), os.MkdirAll(o.Dir, 0o755)); err != nil {
 		return err
 	}
@@ -108,19 +114,19 @@ func (c *Cluster) start(ctx context.Context, o Options) error {
 
 // hireJanitor has somebody remove what this process leaves when it is killed.
 func (c *Cluster) hireJanitor(o Options) (*janitor, error) {
+	ryuk := "and so does Ryuk"
+	if c.engine.noReaper != "" {
+		ryuk = "no Ryuk: " + c.engine.noReaper
+	}
 	switch {
-	case o.Keep && len(o.Janitor) == 0:
-		return nil, nil
-	case o.Keep: // until Close: a cluster that nobody has noted yet is nobody's
-		return startJanitor(append(slices.Clone(o.Janitor), c.Run))
-	case c.engine.noReaper == "":
-		o.Note("should kbench be killed, Ryuk removes the cluster")
+	case len(o.Janitor) == 0 && o.Keep:
 		return nil, nil
 	case len(o.Janitor) == 0:
-		o.Note("should kbench be killed, its next start removes the cluster")
+		o.Note("should kbench be killed, its next start removes the cluster (%s)", ryuk)
 		return nil, nil
+	case !o.Keep: // of one that is kept, until Close: a cluster that nobody has noted yet is nobody's
+		o.Note("should kbench be killed, a process that it leaves behind removes the cluster (%s)", ryuk)
 	}
-	o.Note("should kbench be killed, a process that it leaves behind removes the cluster (no Ryuk: %s)", c.engine.noReaper)
 	return startJanitor(append(slices.Clone(o.Janitor), c.Run))
 }
 
@@ -146,6 +152,9 @@ func (c *Cluster) startAll(ctx context.Context) error {
 	if err := c.each(func(id int32) error { return c.Start(ctx, id) }); err != nil {
 		return err
 	}
+	ctx, stop := context.WithTimeoutCause(ctx, readyLimit, fmt.Errorf("after %s: ports are published on 127.0.0.1 of the machine whose engine answers at %s; kbench has to run there, "+
+		"and in its network (in a container: --network host)", readyLimit, c.engine.client.DaemonHost()))
+	defer stop()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go c.watchDeaths(ctx, cancel)
@@ -215,7 +224,10 @@ func (c *Cluster) allRun() error {
 
 // Info of a cluster in containers.
 func (c *Cluster) Info() cluster.Info {
-	return cluster.Info{Kind: "docker", Software: "Apache Kafka", Version: c.version, Mode: "kraft", Brokers: len(c.Brokers())}
+	return cluster.Info{
+		Kind: "docker", Software: "Apache Kafka", Version: c.version, Mode: "kraft", Brokers: len(c.Brokers()),
+		Containers: &cluster.Containers{Image: c.Image, ImageID: c.ImageID, BrokerCPUs: c.CPUs, BrokerMemory: c.Memory},
+	}
 }
 
 // Close removes the cluster, whatever state it is in. One that is kept it leaves as it is.
@@ -265,13 +277,42 @@ func Remove(ctx context.Context, run string) error {
 	return errors.Join(e.removeRun(ctx, run), e.close())
 }
 
+// Host is an engine: where it answers, and its id, which it keeps.
+type Host struct {
+	Address string `json:"address"`
+	ID      string `json:"id"`
+}
+
+// Answering is the engine that answers here and now.
+func Answering(ctx context.Context) (Host, error) {
+	e, err := connect(ctx)
+	if err != nil {
+		return Host{}, err
+	}
+	h, err := e.host(ctx)
+	return h, errors.Join(err, e.close())
+}
+
+// Host is the cluster's engine.
+func (c *Cluster) Host(ctx context.Context) (Host, error) { return c.engine.host(ctx) }
+
+func (e *engine) host(ctx context.Context) (Host, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookLimit)
+	defer cancel()
+	found, err := e.client.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return Host{}, fmt.Errorf("which Docker engine answers: %w", err)
+	}
+	return Host{e.client.DaemonHost(), found.Info.ID}, nil
+}
+
 // Attach finds a cluster that was kept. Logs of its nodes are followed into dir from now on, unless it is "".
 func Attach(ctx context.Context, run, dir string) (*Cluster, error) {
 	e, err := connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{engine: e, pids: map[int32]process{}, note: func(string, ...any) {}}
+	c := &Cluster{engine: e, pids: map[int32]proc.ID{}, note: func(string, ...any) {}}
 	if err := c.attach(ctx, run, dir); err != nil {
 		return nil, errors.Join(fmt.Errorf("cluster %s: %w", run, err), c.logs.close(), e.close())
 	}

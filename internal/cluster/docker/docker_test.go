@@ -3,6 +3,8 @@ package docker
 import (
 	"archive/tar"
 	"bytes"
+	"context"
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -85,17 +87,21 @@ func TestOptionsRefuse(t *testing.T) {
 }
 
 func TestCrashed(t *testing.T) {
-	began, err := proc.StartTime(os.Getpid())
+	me, err := proc.Identify(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, boot, namespace := here()
+	gone := ownerName(proc.ID{Pid: me.Pid, Began: me.Began + 1})
 	for name, c := range map[string]struct {
 		owner string
 		want  bool
 	}{
 		"this process":              {self(), false},
-		"one that had its id":       {ownerName(os.Getpid(), began+1), true},
-		"one of another machine":    {strings.Replace(ownerName(os.Getpid(), began+1), hostname(t), "elsewhere", 1), false},
+		"one that had its id":       {gone, true},
+		"one of other ids":          {strings.Replace(gone, namespace, "pid:[1]", 1), false},
+		"one before the last boot":  {strings.Replace(strings.Replace(gone, namespace, "pid:[1]", 1), boot, "0-0", 1), true},
+		"one of another machine":    {strings.Replace(gone, hostname(t), "elsewhere", 1), false},
 		"somebody who does not say": {"", false},
 	} {
 		if got := crashed(c.owner); got != c.want {
@@ -170,5 +176,30 @@ func TestRestPassesOnWhatComesAfter(t *testing.T) {
 		if got.String() != want {
 			t.Errorf("skipping %d: %q, want %q", skip, got.String(), want)
 		}
+	}
+}
+
+func TestAnEngineOfAnotherMachine(t *testing.T) {
+	for host, want := range map[string]bool{
+		"unix:///var/run/docker.sock": false, "npipe:////./pipe/docker_engine": false, "tcp://127.0.0.1:2375": false, "tcp://localhost:2375": false, "tcp://[::1]:2375": false,
+		"tcp://docker:2375": true, "tcp://192.0.2.7:2376": true, "ssh://somebody@there": true, "https://there": true, "": false,
+	} {
+		if got := elsewhere(host); got != want {
+			t.Errorf("%q: %v", host, got)
+		}
+	}
+}
+
+func TestWhatTakesNoContextIsGivenUp(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	over := errors.New("over")
+	cancel(over)
+	never := make(chan struct{})
+	defer close(never)
+	if _, err := within(ctx, func() (int, error) { <-never; return 1, nil }); !errors.Is(err, over) {
+		t.Errorf("it is %v", err)
+	}
+	if n, err := within(t.Context(), func() (int, error) { return 1, nil }); n != 1 || err != nil {
+		t.Errorf("%d, %v", n, err)
 	}
 }

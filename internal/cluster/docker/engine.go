@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"net/url"
 	"os"
 	"sync"
 	"time"
@@ -41,7 +43,9 @@ func connect(ctx context.Context) (*engine, error) {
 	}
 	quiet := log.NewNoopLogger() // the standard error is kbench's own
 	log.SetDefault(quiet)
-	provider, err := testcontainers.NewDockerProvider(testcontainers.WithLogger(quiet))
+	provider, err := within(ctx, func() (*testcontainers.DockerProvider, error) {
+		return testcontainers.NewDockerProvider(testcontainers.WithLogger(quiet))
+	})
 	if err != nil {
 		return nil, fmt.Errorf("no Docker engine: %w", err)
 	}
@@ -55,7 +59,40 @@ func connect(ctx context.Context) (*engine, error) {
 	if _, err := e.client.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
 		return nil, errors.Join(fmt.Errorf("no Docker engine: %w", err), e.close())
 	}
+	if host := e.client.DaemonHost(); elsewhere(host) {
+		return nil, errors.Join(fmt.Errorf("the Docker engine at %s is another machine's, and brokers' ports are published on its 127.0.0.1: run kbench there, or let DOCKER_HOST name an engine of this machine", host), e.close())
+	}
 	return e, nil
+}
+
+// within does something that takes no context; what it makes after ctx has ended is lost.
+func within[T any](ctx context.Context, do func() (T, error)) (T, error) {
+	type result struct {
+		made T
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		made, err := do()
+		done <- result{made, err}
+	}()
+	select {
+	case r := <-done:
+		return r.made, r.err
+	case <-ctx.Done():
+		var none T
+		return none, context.Cause(ctx)
+	}
+}
+
+// elsewhere tells of an engine's address, as DOCKER_HOST has it, whether it is plainly another machine's.
+func elsewhere(host string) bool {
+	at, err := url.Parse(host)
+	if err != nil || at.Hostname() == "" || at.Hostname() == "localhost" {
+		return false
+	}
+	ip, err := netip.ParseAddr(at.Hostname())
+	return err != nil || !ip.IsLoopback()
 }
 
 const ryukDisabled = "TESTCONTAINERS_RYUK_DISABLED"
@@ -75,6 +112,9 @@ func whyNoRyuk(ctx context.Context) string {
 	if os.Getenv(ryukDisabled) == "true" {
 		return ryukDisabled + " is set"
 	}
+	if testcontainers.ReadConfig().RyukDisabled {
+		return "testcontainers' properties say so"
+	}
 	return ""
 }
 
@@ -88,21 +128,21 @@ func (e *engine) makeContainer(ctx context.Context, r testcontainers.ContainerRe
 	return err
 }
 
-// haveImage pulls an image that is not there.
-func (e *engine) haveImage(ctx context.Context, image string, note func(string, ...any)) error {
-	_, err := e.client.ImageInspect(ctx, image)
+// haveImage pulls an image that is not there, and returns its id.
+func (e *engine) haveImage(ctx context.Context, image string, note func(string, ...any)) (id string, err error) {
+	found, err := e.client.ImageInspect(ctx, image)
 	if err == nil || !errdefs.IsNotFound(err) {
-		return err
+		return found.ID, err
 	}
 	note("pulling %s (once)", image)
 	ctx, cancel := context.WithTimeout(ctx, pullLimit)
 	defer cancel()
 	err = e.provider.PullImage(ctx, image)
 	if err == nil {
-		_, err = e.client.ImageInspect(ctx, image) // a pull that broke off looks like one that ended
+		found, err = e.client.ImageInspect(ctx, image) // a pull that broke off looks like one that ended
 	}
 	if err != nil {
-		return fmt.Errorf("no image %s here, and it cannot be pulled: %w\nscripts/kafka-image builds one without a registry, to be used by --image kbench/kafka:4.3.1", image, err)
+		return "", fmt.Errorf("no image %s here, and it cannot be pulled: %w\nscripts/kafka-image builds one without a registry, to be used by --image kbench/kafka:4.3.1", image, err)
 	}
-	return nil
+	return found.ID, nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os/exec"
 	"syscall"
+	"time"
 )
 
 // janitor is a process in a session of its own, which no signal to kbench or its terminal reaches. It waits for its
@@ -47,11 +48,21 @@ func (j *janitor) dismiss() error {
 		return nil
 	}
 	_ = j.alive.Close()
-	if err := j.cmd.Wait(); err != nil {
-		return fmt.Errorf("the process that removes the cluster: %w", err)
+	ended := make(chan error, 1)
+	go func() { ended <- j.cmd.Wait() }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			return fmt.Errorf("the process that removes the cluster: %w", err)
+		}
+	case <-time.After(dismissLimit):
+		return fmt.Errorf("the process that removes the cluster (%d) has not ended: does the engine answer?", j.cmd.Process.Pid)
 	}
 	return nil
 }
+
+// dismissLimit is somewhat more than what it gives itself.
+const dismissLimit = closeLimit + 15*time.Second
 
 // Janitor is what that process does.
 func Janitor(alive io.Reader, run string) error {

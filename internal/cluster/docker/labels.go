@@ -39,32 +39,47 @@ func (c *Cluster) labels() map[string]string {
 // watchedByRyuk tells whether Ryuk removes the cluster.
 func (c *Cluster) watchedByRyuk() bool { return c.engine.noReaper == "" && !c.Keep }
 
-// self names this process for good: its machine, that machine's boot, its id and its start.
+// self names this process for good: its machine, that machine's boot, its id there, in its namespace of ids, and its start.
 func self() string {
-	began, _ := proc.StartTime(os.Getpid()) // 0: nobody will find it alive, and the boot is told anyway
-	return ownerName(os.Getpid(), began)
+	id, _ := proc.Identify(os.Getpid()) // without a start nobody will find it alive, and the boot is told anyway
+	return ownerName(id)
 }
 
-func ownerName(pid int, began uint64) string {
-	host, _ := os.Hostname()
-	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	return fmt.Sprintf("%s %s %d %d", host, strings.TrimSpace(string(boot)), pid, began)
+func ownerName(id proc.ID) string {
+	host, boot, namespace := here()
+	return fmt.Sprintf("%s %s %s %d %d", host, boot, namespace, id.Pid, id.Began)
 }
 
-// crashed tells whether the process that a label names was one of this machine, and is gone.
+func here() (host, boot, namespace string) {
+	host, _ = os.Hostname()
+	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	namespace, _ = os.Readlink("/proc/self/ns/pid")
+	return host, orUnknown(strings.TrimSpace(string(id))), orUnknown(namespace)
+}
+
+func orUnknown(name string) string {
+	if name == "" {
+		return "unknown"
+	}
+	return name
+}
+
+// crashed tells whether the process that a label names was one of this machine, and is gone. Of a process of another
+// namespace nothing can be told before the machine has started anew.
 func crashed(owner string) bool {
-	var host, boot string
-	var pid int
-	var began uint64
-	if _, err := fmt.Sscan(owner, &host, &boot, &pid, &began); err != nil {
+	var host, boot, namespace string
+	var id proc.ID
+	if _, err := fmt.Sscan(owner, &host, &boot, &namespace, &id.Pid, &id.Began); err != nil {
 		return false
 	}
-	now, err := proc.StartTime(pid)
-	if err == nil && now == began {
+	ours, booted, among := here()
+	switch {
+	case host != ours:
 		return false
+	case boot != booted:
+		return true
 	}
-	here, _ := os.Hostname()
-	return here == host
+	return namespace == among && !id.Alive()
 }
 
 // sweep removes what processes left that were killed.
@@ -83,7 +98,8 @@ func (e *engine) sweep(ctx context.Context, note func(string, ...any)) error {
 	}
 	for run := range left {
 		if err := e.removeRun(ctx, run); err != nil {
-			return fmt.Errorf("left by an earlier run: %w", err)
+			note("what an earlier run left stays for now (docker ps -a --filter label=%s=%s shows it): %v", runLabel, run, err)
+			continue
 		}
 		note("removed the cluster %s, left by an earlier run", run)
 	}
@@ -96,9 +112,10 @@ type removal func(context.Context) error
 // removeRun removes all that has a run's label, whatever state it is in: containers, then the networks and volumes that
 // they were in the way of.
 func (e *engine) removeRun(ctx context.Context, run string) error {
-	const tries = 3 // what was being made while this looked
+	// Again and again, since something may have been made while this looked, or be on its way out: the engine refuses to remove
+	// what somebody else removes, and a network or volume for as long as it is in use.
 	var err error
-	for range tries {
+	for end, wait := time.Now().Add(removeLimit), lookEvery; time.Now().Before(end); wait = min(2*wait, time.Second) {
 		found := 0
 		err = e.eachLabelled(ctx, client.Filters{}.Add("label", runLabel+"="+run), func(name string, _ map[string]string, remove removal) error {
 			found++
@@ -110,10 +127,13 @@ func (e *engine) removeRun(ctx context.Context, run string) error {
 		if found == 0 || ctx.Err() != nil {
 			break
 		}
-		time.Sleep(lookEvery)
+		time.Sleep(wait)
 	}
 	return err
 }
+
+// removeLimit bounds the tries to remove one cluster.
+const removeLimit = 15 * time.Second
 
 // eachLabelled goes through what has the labels: containers first, all of them at once.
 func (e *engine) eachLabelled(ctx context.Context, with client.Filters, do func(name string, labels map[string]string, remove removal) error) error {

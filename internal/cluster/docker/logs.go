@@ -17,6 +17,8 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/client"
+
+	"github.com/kbench/kbench/internal/cluster"
 )
 
 // logs follows what nodes say into files, one a node, as long as each lives.
@@ -54,7 +56,7 @@ func (l *logs) follow(container, name string, since time.Time) {
 	go func() {
 		defer close(ended)
 		if err := l.copyTo(container, l.file(name), since); err != nil && l.ctx.Err() == nil {
-			l.say(name, fmt.Sprintf("kbench: what follows is missing: %v", err))
+			l.say(name, fmt.Sprintf("%s: %v", cluster.LogTorn, err))
 		}
 	}()
 }

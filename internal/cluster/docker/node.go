@@ -44,6 +44,7 @@ func (c *Cluster) request(id int32) testcontainers.ContainerRequest {
 			}
 		},
 		HostConfigModifier: func(h *container.HostConfig) {
+			h.LogConfig = container.LogConfig{Type: "json-file"} // of the drivers that can be read, the one that is always there
 			h.Mounts = []mount.Mount{{
 				Type: mount.TypeVolume, Source: c.container(id), Target: dataDir, VolumeOptions: &mount.VolumeOptions{Labels: c.labels()},
 			}}

@@ -92,5 +92,6 @@ func Available(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(e.haveImage(ctx, o.Image, o.Note), e.close())
+	_, err = e.haveImage(ctx, o.Image, o.Note)
+	return errors.Join(err, e.close())
 }

@@ -19,6 +19,7 @@ type plan struct {
 	Run       string            `json:"run"` // names the cluster, in the labels of all that belongs to it
 	ClusterID string            `json:"cluster_id"`
 	Image     string            `json:"image"`
+	ImageID   string            `json:"image_id"`
 	Config    map[string]string `json:"config"` // of every node
 	Heap      string            `json:"heap"`
 	Flags     []string          `json:"jvm"` // the caller's

@@ -24,12 +24,6 @@ const (
 	lookLimit = 10 * time.Second
 )
 
-// process is a node's on this machine: a pid comes back, a pid with its start time does not.
-type process struct {
-	pid   int
-	began uint64
-}
-
 // Kill ends a node by SIGKILL.
 func (c *Cluster) Kill(ctx context.Context, id int32) error { return c.end(ctx, id, "SIGKILL") }
 
@@ -175,13 +169,13 @@ func (c *Cluster) born(ctx context.Context, id int32) error {
 	if err != nil || !strings.Contains(string(groups), found.Container.ID) {
 		return nil // its resources are not told
 	}
-	began, err := proc.StartTime(pid)
+	named, err := proc.Identify(pid)
 	if err != nil {
 		return nil // it has ended already
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.pids[id] = process{pid, began}
+	c.pids[id] = named
 	return nil
 }
 
@@ -197,8 +191,8 @@ func (c *Cluster) Processes() map[int32]int {
 	defer c.mu.Unlock()
 	alive := map[int32]int{}
 	for id, p := range c.pids {
-		if began, err := proc.StartTime(p.pid); err == nil && began == p.began {
-			alive[id] = p.pid
+		if p.Alive() {
+			alive[id] = p.Pid
 		}
 	}
 	return alive

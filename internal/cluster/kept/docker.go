@@ -32,8 +32,9 @@ func (d Docker) Up(ctx context.Context, m Making) error {
 		return err
 	}
 	c := started.(*docker.Cluster)
-	handle, err := json.Marshal(c.Run)
-	if err == nil {
+	on, err := c.Host(ctx)
+	handle, wrong := json.Marshal(containers{c.Run, on})
+	if err = errors.Join(err, wrong); err == nil {
 		err = m.Save(Record{
 			Spec: s, Since: time.Now().Round(time.Second), Info: c.Info(), Bootstrap: c.Bootstrap(), Brokers: c.Brokers(), Controllers: c.Controllers(),
 			Settings: c.Settings(), JVM: c.JVM(), Handle: handle,
@@ -47,18 +48,36 @@ func (d Docker) Up(ctx context.Context, m Making) error {
 
 // Hold of containers by their label.
 func (Docker) Hold(ctx context.Context, r Record, h Holding) (Nodes, error) {
-	var run string
-	if err := json.Unmarshal(r.Handle, &run); err != nil {
+	var of containers
+	if err := json.Unmarshal(r.Handle, &of); err != nil {
 		return nil, fmt.Errorf("the label of its containers %q: %w", r.Handle, err)
 	}
-	c, err := docker.Attach(ctx, run, h.Logs)
+	c, err := docker.Attach(ctx, of.Run, h.Logs)
 	if errdefs.IsNotFound(err) {
-		return nil, errors.Join(ErrGone, docker.Remove(ctx, run)) // what is left of it
+		return nil, of.gone(ctx)
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("its containers are on the Docker engine at %s: %w", of.On.Address, err)
 	}
 	return contained{c}, nil
+}
+
+// containers are known by their label, on their engine.
+type containers struct {
+	Run string      `json:"run"`
+	On  docker.Host `json:"on"`
+}
+
+// gone is ErrGone where the engine that does not know the containers is theirs. Another one says nothing about them.
+func (c containers) gone(ctx context.Context) error {
+	now, err := docker.Answering(ctx)
+	switch {
+	case err != nil:
+		return err
+	case now.ID != c.On.ID:
+		return fmt.Errorf("its containers are on the Docker engine at %s, and the one at %s answers: let DOCKER_HOST name the first", c.On.Address, now.Address)
+	}
+	return errors.Join(ErrGone, docker.Remove(ctx, c.Run)) // what is left of it
 }
 
 // Sweep has nothing to do: what is left of a cluster is removed by its label.

@@ -3,7 +3,9 @@ package kept
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,9 +30,9 @@ func TestContainersStayUntilTheyAreRemoved(t *testing.T) {
 	defer cancel()
 	made, err := s.Up(ctx, Spec{Name: "a", Kind: cluster.Docker, Brokers: 1, Controllers: 1, Image: image, Config: map[string]string{"min.insync.replicas": "1"}})
 	ok(t, err)
-	var run string
-	ok(t, json.Unmarshal(made.Handle, &run), made.Close())
-	t.Cleanup(func() { _ = docker.Remove(context.Background(), run) })
+	var of containers
+	ok(t, json.Unmarshal(made.Handle, &of), made.Close())
+	t.Cleanup(func() { _ = docker.Remove(context.Background(), of.Run) })
 
 	k, found, err := s.Find(ctx, "a")
 	ok(t, err)
@@ -45,7 +47,12 @@ func TestContainersStayUntilTheyAreRemoved(t *testing.T) {
 	if _, linkable := k.Nodes.(linked); !linkable {
 		t.Error("its nodes cannot be cut from their peers")
 	}
-	ok(t, k.Close(), docker.Remove(ctx, run)) // behind the store's back
+	other := of
+	other.On.ID = "of another machine"
+	if err := other.gone(ctx); err == nil || errors.Is(err, ErrGone) || !strings.Contains(err.Error(), "DOCKER_HOST") {
+		t.Errorf("an engine that has never heard of it says %v", err)
+	}
+	ok(t, k.Close(), docker.Remove(ctx, of.Run)) // behind the store's back
 	if got := names(t, s); got != nil {
 		t.Errorf("up are %v", got)
 	}

@@ -84,5 +84,6 @@ type Kind interface {
 	Sweep(note func(format string, args ...any)) error
 }
 
-// ErrGone says that a cluster that was kept is not there any more: the machine was restarted, or its holder was killed.
+// ErrGone says that a cluster that was kept is not there any more: the machine was restarted, its holder was killed, or its
+// containers were removed.
 var ErrGone = errors.New("it is gone")

@@ -196,7 +196,7 @@ func (r remote) Processes() map[int32]int {
 }
 
 // LogDir of a broker: see cluster.Logs.
-func (r remote) LogDir(broker int32) (string, error) {
+func (r remote) LogDir(broker int32, _ ...string) (string, error) {
 	p, err := r.place(broker)
 	return p.LogDir, err
 }

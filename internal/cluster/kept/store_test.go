@@ -55,9 +55,9 @@ type stubNodes struct {
 	path string
 }
 
-func (stubNodes) LogDir(int32) (string, error)    { return "", nil }
-func (stubNodes) ServerLog(int32) (string, error) { return "", nil }
-func (stubNodes) Close() error                    { return nil }
+func (stubNodes) LogDir(int32, ...string) (string, error) { return "", nil }
+func (stubNodes) ServerLog(int32) (string, error)         { return "", nil }
+func (stubNodes) Close() error                            { return nil }
 
 func (n stubNodes) Remove(context.Context) error { return os.Remove(n.path) }
 

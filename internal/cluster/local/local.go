@@ -260,7 +260,7 @@ func (c *Cluster) Start(_ context.Context, id int32) error {
 func (c *Cluster) logDir(id int32) string { return filepath.Join(c.data.path, kraft.Name(id), "log") }
 
 // LogDir of a broker: see cluster.Logs.
-func (c *Cluster) LogDir(id int32) (string, error) {
+func (c *Cluster) LogDir(id int32, _ ...string) (string, error) {
 	if _, err := c.node(id); err != nil {
 		return "", err
 	}
