@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -180,7 +181,7 @@ func TestAKeptClusterIsFoundAgain(t *testing.T) {
 	clustertest.OK(t, c.Close())
 	again, err := docker.Attach(ctx, run, t.TempDir())
 	clustertest.OK(t, err)
-	if again.Info() != c.Info() || !slices.Equal(again.Bootstrap(), c.Bootstrap()) || !slices.Equal(again.JVM(), c.(cluster.Made).JVM()) {
+	if !reflect.DeepEqual(again.Info(), c.Info()) || !slices.Equal(again.Bootstrap(), c.Bootstrap()) || !slices.Equal(again.JVM(), c.(cluster.Made).JVM()) {
 		t.Errorf("started %+v, found %+v", c.Info(), again.Info())
 	}
 	clustertest.OK(t, again.Kill(ctx, 1), again.Start(ctx, 1), again.Healthy(ctx), again.Close())
