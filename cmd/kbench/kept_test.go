@@ -55,7 +55,7 @@ func TestRunsOnAKeptClusterHurtItsBrokers(t *testing.T) {
 		t.Errorf("after the next run there are %v", left)
 	}
 
-	ungiven := kbench(t, reports.ExitBroken, append([]string{"run", "quickstart", "--set", "cluster.config.num.io.threads=7"}, on(filepath.Join(t.TempDir(), "ungiven"))...)...)
+	ungiven := kbench(t, reports.ExitBroken, append([]string{"run", "quickstart", "--set", "faults=[]", "--set", "cluster.config.num.io.threads=7"}, on(filepath.Join(t.TempDir(), "ungiven"))...)...)
 	for _, said := range []string{`broker 1: num.io.threads is "8", not "7"`, `broker 3: num.io.threads is "8", not "7"`, "kbench cluster up NAME --for SCENARIO"} {
 		if !strings.Contains(ungiven, said) {
 			t.Errorf("%q is not said: %s", said, ungiven)
