@@ -41,7 +41,7 @@ func (r *run) describe() {
 		Started: time.Now().Format(time.RFC3339),
 		Cluster: rundir.ClusterInfo{
 			Kind: info.Kind, Simulated: info.Simulated, Software: info.Software, Version: info.Version,
-			Mode: info.Mode, Brokers: info.Brokers, Why: r.Why, Containers: (*rundir.Containers)(info.Containers),
+			Mode: info.Mode, Brokers: info.Brokers, Why: r.Why, Containers: info.Containers,
 		},
 		Client: rundir.ClientInfo{
 			Driver: r.Driver, Version: driver.Version(), Asked: s.Client,

@@ -41,8 +41,9 @@ func (a *app) clusterCommand() *cobra.Command {
 		Long: `Keep a cluster up for several runs, and for whatever else is to talk to it.
 
 'kbench run' starts a cluster of its own and ends it. One that was started here stays until 'kbench cluster down'; one of
-processes ends with the login's or the machine's, and containers stop with the machine and stay. Runs reach it by --bootstrap-server as they do any external cluster, and
-can kill, stop and pause its brokers, since kbench knows them; afterwards every broker is up again.
+processes ends with the login's or the machine's, and containers stop with the machine and stay. Runs reach it by
+--bootstrap-server as they do any external cluster, and can kill, stop and pause its brokers, since kbench knows them;
+afterwards every broker is up again.
 
 A kept local cluster has the machine's place for local clusters: 'kbench run --cluster local' refuses to run beside it.`,
 	}

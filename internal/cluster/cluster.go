@@ -4,6 +4,8 @@ package cluster
 import (
 	"context"
 	"time"
+
+	"github.com/kbench/kbench/internal/rundir"
 )
 
 // Info is what a report says about a cluster.
@@ -15,15 +17,7 @@ type Info struct {
 	Mode      string `json:"mode"`    // kraft, zookeeper, "" where unknown
 	Brokers   int    `json:"brokers"`
 
-	Containers *Containers `json:"containers,omitempty"` // nil where nodes are none
-}
-
-// Containers is what nodes in containers are made of, and what each broker may use.
-type Containers struct {
-	Image        string  `json:"image"`
-	ImageID      string  `json:"image_id,omitempty"`            // a name may come to mean another image
-	BrokerCPUs   float64 `json:"broker_cpus,omitempty"`         // 0: no limit
-	BrokerMemory int64   `json:"broker_memory_bytes,omitempty"` // likewise
+	Containers *rundir.Containers `json:"containers,omitempty"` // nil where nodes are none
 }
 
 // Cluster is a running cluster. What else it can do is found by type assertion: Process, AnswerFilter.

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -120,6 +121,12 @@ func Identify(pid int) (ID, error) {
 func (id ID) Alive() bool {
 	began, err := startTime(id.Pid)
 	return err == nil && id.Began != 0 && began == id.Began
+}
+
+// Boot is the id of the machine's boot, within which start times mean something; "" where it is not told.
+func Boot() string {
+	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(id))
 }
 
 func startTime(pid int) (uint64, error) {

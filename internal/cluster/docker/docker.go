@@ -25,6 +25,7 @@ import (
 	"github.com/kbench/kbench/internal/cluster/kraft"
 	"github.com/kbench/kbench/internal/proc"
 	"github.com/kbench/kbench/internal/proxy"
+	"github.com/kbench/kbench/internal/rundir"
 )
 
 // Cluster is a running cluster.
@@ -226,7 +227,7 @@ func (c *Cluster) allRun() error {
 func (c *Cluster) Info() cluster.Info {
 	return cluster.Info{
 		Kind: "docker", Software: "Apache Kafka", Version: c.version, Mode: "kraft", Brokers: len(c.Brokers()),
-		Containers: &cluster.Containers{Image: c.Image, ImageID: c.ImageID, BrokerCPUs: c.CPUs, BrokerMemory: c.Memory},
+		Containers: &rundir.Containers{Image: c.Image, ImageID: c.ImageID, BrokerCPUs: c.CPUs, BrokerMemory: c.Memory},
 	}
 }
 

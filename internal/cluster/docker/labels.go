@@ -52,9 +52,8 @@ func ownerName(id proc.ID) string {
 
 func here() (host, boot, namespace string) {
 	host, _ = os.Hostname()
-	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	namespace, _ = os.Readlink("/proc/self/ns/pid")
-	return host, orUnknown(strings.TrimSpace(string(id))), orUnknown(namespace)
+	return host, orUnknown(proc.Boot()), orUnknown(namespace)
 }
 
 func orUnknown(name string) string {

@@ -53,7 +53,7 @@ func newDataFolder(tempDir string) (*dataFolder, error) {
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(unowned))
 	}
-	d := &dataFolder{path: path, lock: lock, owner: owner{Pid: os.Getpid(), Boot: bootID()}}
+	d := &dataFolder{path: path, lock: lock, owner: owner{Pid: os.Getpid(), Boot: proc.Boot()}}
 	if _, err := flock.Try(lock, flock.Alone); err != nil {
 		return nil, errors.Join(err, lock.Close(), os.RemoveAll(unowned))
 	}
@@ -128,7 +128,7 @@ func sweepFolder(folder string) (swept bool, err error) {
 		return false, err
 	}
 	var o owner
-	if err := json.NewDecoder(f).Decode(&o); err == nil && o.Boot == bootID() {
+	if err := json.NewDecoder(f).Decode(&o); err == nil && o.Boot == proc.Boot() {
 		for _, node := range o.Nodes {
 			if err := killLeftover(node, folder); err != nil {
 				return false, err
@@ -157,10 +157,4 @@ func killLeftover(node proc.ID, folder string) error {
 		}
 	}
 	return fmt.Errorf("process %d does not die", node.Pid)
-}
-
-// bootID is the machine's current boot, "" where it is not told.
-func bootID() string {
-	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	return strings.TrimSpace(string(id))
 }

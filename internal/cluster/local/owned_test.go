@@ -40,10 +40,10 @@ func TestSweep(t *testing.T) {
 		removed bool
 		killed  bool
 	}{
-		"the owner lives":                          {true, bootID(), true, same, false, false},
-		"the owner died and left a node":           {false, bootID(), true, same, true, true},
-		"the pid is another process's by now":      {false, bootID(), true, another, true, false},
-		"the process does not say that it is ours": {false, bootID(), false, same, true, false},
+		"the owner lives":                          {true, proc.Boot(), true, same, false, false},
+		"the owner died and left a node":           {false, proc.Boot(), true, same, true, true},
+		"the pid is another process's by now":      {false, proc.Boot(), true, another, true, false},
+		"the process does not say that it is ours": {false, proc.Boot(), false, same, true, false},
 		"the machine was restarted":                {false, "another", true, same, true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
