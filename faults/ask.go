@@ -7,14 +7,20 @@ import (
 )
 
 const (
-	askAgain  = 300 * time.Millisecond // a hurt broker may not answer at all, another one does
-	askAtMost = 8
-	askLimit  = 10 * time.Second // for what a fault or step has to know
-	lookLimit = 2 * time.Second  // for a look at the cluster, which is repeated anyway
+	askAgain    = 300 * time.Millisecond // a hurt broker may not answer at all, another one does
+	askTogether = 8
+	askLimit    = 10 * time.Second // for what a fault or step has to know
+	lookLimit   = 2 * time.Second  // for a look at the cluster, which is repeated anyway
 )
 
-// ask puts a question to a cluster that may be hurt. While no answer comes it asks again beside, and takes the first
-// that comes without an error.
+// definite is an answer, and not the lack of one: asking again would not change it.
+type definite struct{ error }
+
+func (d definite) Unwrap() error { return d.error }
+
+// ask puts a question to a cluster that may be hurt. Until its time is over it asks again, while no answer comes as well as
+// after an error: it is chance which broker a question goes to, and how many others it queues behind there. It takes the
+// first answer without an error.
 func ask[T any](ctx context.Context, limit time.Duration, question func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -22,14 +28,14 @@ func ask[T any](ctx context.Context, limit time.Duration, question func(context.
 		value T
 		err   error
 	}
-	answers := make(chan answer, askAtMost)
-	tick := time.NewTicker(min(askAgain, limit/askAtMost+1))
+	answers := make(chan answer, askTogether)
+	tick := time.NewTicker(min(askAgain, limit/askTogether+1))
 	defer tick.Stop()
 	var none T
 	var last error
-	for asked, failed := 0, 0; ; {
-		if asked < askAtMost {
-			asked++
+	for waiting := 0; ; {
+		if waiting < askTogether {
+			waiting++
 			go func() {
 				v, err := question(ctx)
 				answers <- answer{v, err}
@@ -37,10 +43,11 @@ func ask[T any](ctx context.Context, limit time.Duration, question func(context.
 		}
 		select {
 		case a := <-answers:
+			waiting--
 			if a.err == nil {
 				return a.value, nil
 			}
-			if last, failed = a.err, failed+1; failed == askAtMost {
+			if last = a.err; errors.As(last, new(definite)) {
 				return none, last
 			}
 			if sleep(ctx, askAgain/3) != nil {

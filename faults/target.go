@@ -84,7 +84,7 @@ func stateOf(ctx context.Context, env Env, of client.Partition) (client.Partitio
 			return p, nil
 		}
 	}
-	return client.PartitionState{}, fmt.Errorf("topic %s has no partition %d, only %d partitions", of.Topic, of.Partition, len(list))
+	return client.PartitionState{}, definite{fmt.Errorf("topic %s has no partition %d, only %d partitions", of.Topic, of.Partition, len(list))}
 }
 
 // led is the state of a partition that has a leader.

@@ -2,10 +2,13 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/kbench/kbench/internal/client"
 	"github.com/kbench/kbench/internal/proxy"
@@ -137,6 +140,30 @@ func TestAQuestionThatNobodyAnswersEndsWithTheReason(t *testing.T) {
 		return led(ctx, f.env(), client.Partition{Topic: "orders"})
 	})
 	if err == nil || !strings.Contains(err.Error(), "orders/0 has no leader") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAQuestionIsAskedUntilItIsAnswered(t *testing.T) {
+	var asked atomic.Int32
+	answer, err := ask(limited(t), askLimit, func(context.Context) (int32, error) {
+		if n := asked.Add(1); n > 2*askTogether {
+			return n, nil
+		}
+		return 0, errors.New("unable to dial")
+	})
+	if err != nil || answer <= 2*askTogether {
+		t.Errorf("got %d, %v", answer, err)
+	}
+}
+
+func TestADefiniteAnswerIsNotAskedForAgain(t *testing.T) {
+	f := newFake()
+	start := time.Now()
+	_, err := ask(limited(t), time.Hour, func(ctx context.Context) (client.PartitionState, error) {
+		return led(ctx, f.env(), client.Partition{Topic: "orders", Partition: 77})
+	})
+	if err == nil || !strings.Contains(err.Error(), "no partition 77") || time.Since(start) > time.Minute {
 		t.Errorf("got %v", err)
 	}
 }
