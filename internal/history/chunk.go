@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"github.com/cespare/xxhash/v2"
+	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -24,10 +25,12 @@ const (
 	endChunk // the session closed its log itself; its count is that of all operations
 )
 
-// Codings of a chunk's payload.
+// Codings of a chunk's payload. Logs are written with S2: a quarter larger than with zstd, for a fifth of the time, which is
+// the sender's.
 const (
-	plain = iota
-	zstandard
+	plain     = iota
+	zstandard // read only
+	s2Block
 )
 
 const (
@@ -68,7 +71,7 @@ func parseHead(b []byte) (chunkHead, error) {
 		return chunkHead{}, fmt.Errorf("%w: the checksum of its head differs", errBroken)
 	}
 	h := chunkHead{kind: b[0], coding: b[1], stored: le.Uint32(b[4:]), raw: le.Uint32(b[8:]), count: le.Uint32(b[12:]), sum: le.Uint64(b[16:])}
-	if h.kind < headerChunk || h.kind > endChunk || h.coding > zstandard || h.stored > maxChunk || h.raw > maxChunk {
+	if h.kind < headerChunk || h.kind > endChunk || h.coding > s2Block || h.stored > maxChunk || h.raw > maxChunk {
 		return h, fmt.Errorf("%w: kind %d, coding %d, size %d", errBroken, h.kind, h.coding, h.stored)
 	}
 	return h, nil
@@ -133,15 +136,33 @@ func (c *chunks) next() (chunkHead, []byte, error) {
 }
 
 func (c *chunks) unpack(h chunkHead) ([]byte, error) {
-	if h.coding == plain {
+	var raw []byte
+	var err error
+	switch h.coding {
+	case plain:
 		return c.stored, nil
+	case zstandard:
+		raw, err = c.packs.DecodeAll(c.stored, c.raw[:0])
+	case s2Block:
+		raw, err = c.unpackS2(h)
 	}
-	raw, err := c.packs.DecodeAll(c.stored, c.raw[:0])
 	if err != nil || len(raw) != int(h.raw) {
 		return nil, errDamaged{fmt.Sprintf("chunk of %d operations does not decompress: %v", h.count, err)}
 	}
 	c.raw = raw
 	return raw, nil
+}
+
+// unpackS2 takes the room that the head tells, whose checksum is good, and not what the block claims.
+func (c *chunks) unpackS2(h chunkHead) ([]byte, error) {
+	n, err := s2.DecodedLen(c.stored)
+	if err == nil && n != int(h.raw) {
+		err = fmt.Errorf("it has %d bytes, not %d", n, h.raw)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s2.Decode(c.raw, c.stored)
 }
 
 func grow(b []byte, n int) []byte {

@@ -1,6 +1,7 @@
 package history
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"os"
@@ -10,6 +11,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cespare/xxhash/v2"
+	"github.com/klauspost/compress/s2"
+	"github.com/klauspost/compress/zstd"
 	"pgregory.net/rapid"
 )
 
@@ -216,6 +220,82 @@ func TestJournalLinesAreResolved(t *testing.T) {
 	}
 }
 
+// firstOps is where the first chunk after the header begins.
+func firstOps(log []byte) int {
+	head := log[len(magic):]
+	return len(magic) + headSize + int(binary.LittleEndian.Uint32(head[4:]))
+}
+
+// repacked is a log whose first chunk of operations is stored in another way.
+func repacked(t *testing.T, log []byte, coding byte, pack func(raw []byte) []byte) []byte {
+	t.Helper()
+	at := firstOps(log)
+	h, err := parseHead(log[at:])
+	if err != nil || h.coding != s2Block {
+		t.Fatalf("%+v, %v", h, err)
+	}
+	end := at + headSize + int(h.stored)
+	raw, err := s2.Decode(nil, log[at+headSize:end])
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored := pack(raw)
+	h.coding, h.stored, h.sum = coding, uint32(len(stored)), xxhash.Sum64(stored)
+	head := make([]byte, headSize)
+	h.put(head)
+	return slices.Concat(log[:at], head, stored, log[end:])
+}
+
+func TestChunksOfEveryCodingAreRead(t *testing.T) {
+	short := func(raw []byte) []byte { return raw[:len(raw)-1] }
+	zstdOf := func(raw []byte) []byte {
+		w, err := zstd.NewWriter(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		return w.EncodeAll(raw, nil)
+	}
+	for _, c := range []struct {
+		name   string
+		coding byte
+		pack   func([]byte) []byte
+		torn   string
+	}{
+		{"as it is", plain, slices.Clone[[]byte], ""},
+		{"zstd", zstandard, zstdOf, ""},
+		{"zstd of another length", zstandard, func(raw []byte) []byte { return zstdOf(short(raw)) }, "does not decompress"},
+		{"S2 of another length", s2Block, func(raw []byte) []byte { return s2.Encode(nil, short(raw)) }, "does not decompress: it has"},
+		{"no S2", s2Block, func(raw []byte) []byte { return []byte{255, 255, 255, 255, 255, 255} }, "does not decompress"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "p0.1.log")
+			var ops []Op
+			for i := range int64(1000) {
+				ops = append(ops, send(i, 10*i, 10*i+5))
+			}
+			write(t, path, someHeader, ops, -1)
+			_, want := read(t, dir)
+			log, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, repacked(t, log, c.coding, c.pack), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			h, got := read(t, dir)
+			if c.torn == "" {
+				if len(h.Tears) != 0 || len(want) != len(ops) || !reflect.DeepEqual(got, want) {
+					t.Errorf("%d operations, tears %+v", len(got), h.Tears)
+				}
+			} else if len(h.Tears) == 0 || !strings.Contains(h.Tears[0].Reason, c.torn) || len(got) != 0 {
+				t.Errorf("%d operations, tears %+v", len(got), h.Tears)
+			}
+		})
+	}
+}
+
 func TestDamageIsReported(t *testing.T) {
 	var ops []Op
 	for i := range int64(30000) {
@@ -240,7 +320,7 @@ func TestDamageIsReported(t *testing.T) {
 	}{
 		{"the last bytes missing", func(b []byte) []byte { return b[:len(b)-3] }, true, "middle of a chunk", 30000},
 		{"half of it missing", func(b []byte) []byte { return b[:len(b)/2] }, true, "middle of a chunk", 29999},
-		{"a bit turned in the middle", func(b []byte) []byte { b[len(b)/2] ^= 4; return b }, false, "checksum differs", 29999},
+		{"a bit turned in the middle", func(b []byte) []byte { b[firstOps(b)+headSize+5] ^= 4; return b }, false, "checksum differs", 29999},
 		{"garbage at the end", func(b []byte) []byte { return append(b, make([]byte, 40)...) }, false, "no chunk", 30000},
 		{"nothing but the magic", func(b []byte) []byte { return b[:len(magic)] }, true, "before its header", 0},
 		{"empty", func(b []byte) []byte { return nil }, true, "before its header", 0},

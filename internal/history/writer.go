@@ -8,7 +8,7 @@ import (
 	"sync"
 
 	"github.com/cespare/xxhash/v2"
-	"github.com/klauspost/compress/zstd"
+	"github.com/klauspost/compress/s2"
 )
 
 // Writer appends one session's operations to its log. It is safe for concurrent use; operations stand in the log in
@@ -19,7 +19,6 @@ type Writer struct {
 	mu     sync.Mutex
 	out    io.WriteCloser
 	enc    encoder
-	pack   *zstd.Encoder
 	packed []byte
 	chunk  uint32 // operations in the open chunk
 	total  uint64
@@ -44,16 +43,11 @@ func Create(path string, h Header) (*Writer, error) {
 }
 
 func newWriter(out io.WriteCloser, h Header) (*Writer, error) {
-	pack, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
-		zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(chunkSize))
-	if err != nil {
-		return nil, err
-	}
 	header, err := h.marshal()
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{out: out, pack: pack}
+	w := &Writer{out: out}
 	if _, err := io.WriteString(out, magic); err != nil {
 		return nil, err
 	}
@@ -111,7 +105,6 @@ func (w *Writer) Close() error {
 	if closed := w.out.Close(); err == nil && closed != nil {
 		err = fmt.Errorf("close history: %w", closed)
 	}
-	w.pack.Close()
 	w.err = errClosed
 	return err
 }
@@ -120,13 +113,13 @@ func (w *Writer) Close() error {
 func (w *Writer) write(kind byte, count uint32) {
 	raw := w.enc.buf
 	h := chunkHead{kind: kind, coding: plain, raw: uint32(len(raw)), count: count}
-	if cap(w.packed) < headSize+len(raw) {
-		w.packed = make([]byte, 0, headSize+2*chunkSize+len(raw))
+	if room := headSize + s2.MaxEncodedLen(len(raw)); len(w.packed) < room {
+		w.packed = make([]byte, room+chunkSize/8) // chunks end a little beyond their size
 	}
 	out := w.packed[:headSize]
 	if len(raw) >= packFrom {
-		out = w.pack.EncodeAll(raw, out)
-		h.coding = zstandard
+		out = out[:headSize+len(s2.Encode(w.packed[headSize:], raw))]
+		h.coding = s2Block
 	}
 	if h.coding == plain || len(out) >= headSize+len(raw) {
 		out = append(out[:headSize], raw...)
@@ -135,7 +128,6 @@ func (w *Writer) write(kind byte, count uint32) {
 	h.stored = uint32(len(out) - headSize)
 	h.sum = xxhash.Sum64(out[headSize:])
 	h.put(out)
-	w.packed = out[:0]
 	w.enc.buf = raw[:0]
 	w.enc.reset()
 	w.chunk = 0
