@@ -203,3 +203,27 @@ func TestWhatTakesNoContextIsGivenUp(t *testing.T) {
 		t.Errorf("%d, %v", n, err)
 	}
 }
+
+func TestAFreezeIsTriedAgainWhereTheKernelCouldNot(t *testing.T) {
+	busy := errors.New("Error response from daemon: OCI runtime pause failed: unable to freeze: unknown")
+	gone := errors.New("No such container")
+	for name, c := range map[string]struct {
+		answers []error
+		want    error
+		asked   int
+	}{
+		"at once":              {[]error{nil}, nil, 1},
+		"the third time":       {[]error{busy, busy, nil}, nil, 3},
+		"never":                {[]error{busy, busy, busy, busy, busy, nil}, busy, freezeTries},
+		"for another reason":   {[]error{gone, nil}, gone, 1},
+		"one reason, then two": {[]error{busy, gone, nil}, gone, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := 0
+			err := frozen(func() error { asked++; return c.answers[asked-1] })
+			if !errors.Is(err, c.want) || asked != c.asked {
+				t.Errorf("asked %d times, %v", asked, err)
+			}
+		})
+	}
+}

@@ -58,10 +58,27 @@ func (c *Cluster) Pause(ctx context.Context, id int32) error {
 	if err := c.alive(id); err != nil {
 		return err
 	}
-	if _, err := c.engine.client.ContainerPause(ctx, c.container(id), client.ContainerPauseOptions{}); err != nil {
+	err := frozen(func() error {
+		_, err := c.engine.client.ContainerPause(ctx, c.container(id), client.ContainerPauseOptions{})
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("pausing %s: %w", kraft.Name(id), err)
 	}
 	return c.awaitState(ctx, id, statePaused)
+}
+
+const freezeTries = 5
+
+// frozen tries again where the kernel could not freeze all: control groups of the first version cannot while a process is being
+// made, runc then lets all go on, and leaves trying again to who asked (opencontainers/runc#4388).
+func frozen(freeze func() error) error {
+	for tried := 1; ; tried++ {
+		err := freeze()
+		if err == nil || tried == freezeTries || !strings.Contains(err.Error(), "unable to freeze") {
+			return err
+		}
+	}
 }
 
 // Resume lets a paused node go on.
