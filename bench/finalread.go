@@ -12,8 +12,8 @@ import (
 	"github.com/kbench/kbench/internal/rundir"
 )
 
-// finalReader reads every partition from its start to its recorded end, with a client that no one used before and of
-// another library than the one under test.
+// finalReader reads every partition from its start to its recorded end, with requests of its own over connections that
+// no client used before.
 type finalReader struct {
 	run  *run
 	log  *history.Writer

@@ -38,7 +38,7 @@ func (r *run) describe() {
 		Version: 1, Kbench: r.Version, RunID: fmt.Sprintf("%016x", run), Scenario: s.Name, About: s.About, Twin: s.Twin,
 		Cell: r.Cell, Repeat: r.Repeat, Seed: r.Seed, Guarantee: string(s.Guarantee),
 		Expect:  rundir.Expect{Violated: s.Expect.Violated, Anomalies: s.Expect.Anomalies},
-		Started: time.Now().Format(time.RFC3339),
+		Started: time.Now().Format(time.RFC3339), Warnings: slices.Clone(r.Notes),
 		Cluster: rundir.ClusterInfo{
 			Kind: info.Kind, Simulated: info.Simulated, Software: info.Software, Version: info.Version,
 			Mode: info.Mode, Brokers: info.Brokers, Why: r.Why, Containers: info.Containers,
@@ -192,6 +192,7 @@ func (r *run) prepare(ctx context.Context) error {
 		if err := r.Admin.CreateTopic(ctx, topic); err != nil {
 			return &ClusterError{fmt.Errorf("create topic %s: %w", t.Name, err)}
 		}
+		r.created = append(r.created, topic.Name)
 		if err := r.awaitLeaders(ctx, topic); err != nil {
 			return err
 		}

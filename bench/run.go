@@ -38,7 +38,7 @@ type Config struct {
 	Cluster cluster.Cluster
 	Why     string // why this kind of cluster was taken
 	Admin   client.Admin
-	Reader  Reader // the judge's, of another library than Driver
+	Reader  Reader // the judge's, with requests of its own
 
 	Security map[string]string // how clients reach a secured cluster, by Kafka's names; never written down
 
@@ -49,6 +49,7 @@ type Config struct {
 	changeSessions func(*session) // of a test that breaks something; nil
 
 	Version  string         // of kbench
+	Notes    []string       // what is different about this cell, for who reads the result
 	NoLooks  bool           // leave the brokers' own logs aside: what they tell of lost records takes time to read
 	Keep     bool           // leave the run's topics on a cluster that kbench did not start
 	Progress func(Progress) // called a few times a second, from one goroutine at a time; may be nil
@@ -85,6 +86,7 @@ type run struct {
 	clock   clock.Clock
 	wall    *wall
 	topics  []topicRef
+	created []string // topics on the cluster that are to be removed
 	suffix  string
 	header  history.Header
 	crew    *crew
@@ -307,6 +309,9 @@ func (r *run) dismiss() {
 }
 
 // close writes down how the run ended. A run that was broken off is healed and stopped by the stages themselves.
+// leaveLimit bounds what a run that is over still asks of the cluster.
+const leaveLimit = 5 * time.Second
+
 func (r *run) close(ctx context.Context, err error) (rundir.Meta, error) {
 	stage := rundir.Complete
 	if err == nil && ctx.Err() != nil {
@@ -321,6 +326,9 @@ func (r *run) close(ctx context.Context, err error) (rundir.Meta, error) {
 	if r.shelf != nil {
 		r.shelf.wait()
 	}
+	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveLimit)
+	r.discardTopics(leaving) // of a run that did not get there by itself
+	cancel()
 	logs, unread := r.logs()
 	if unread != nil && err == nil {
 		stage, err = rundir.Broken, &ClusterError{unread}

@@ -252,16 +252,17 @@ func (r *run) stopReaders(ctx context.Context) error {
 	return nil
 }
 
-// discardTopics removes what the run made on a cluster that outlives it.
+// discardTopics removes what the run made on a cluster that outlives it, once.
 func (r *run) discardTopics(ctx context.Context) {
 	if r.Keep || r.Cluster.Info().Kind != "external" {
 		return
 	}
-	for _, t := range r.topics {
-		if err := r.Admin.DeleteTopic(ctx, t.Physical); err != nil {
-			r.warn("topic %s could not be removed: %v", t.Physical, err)
+	for _, topic := range r.created {
+		if err := r.Admin.DeleteTopic(ctx, topic); err != nil {
+			r.warn("topic %s could not be removed: %v", topic, err)
 		}
 	}
+	r.created = nil
 }
 
 // Positions travel as counters, one a partition of the header's table.

@@ -32,7 +32,7 @@ type Capacity struct {
 	MissedPerS  *float64           `json:"missed_per_s"` // the lowest at which one missed it
 	LimitedBy   *string            `json:"limited_by"`   // latency, acknowledgements, consumers, client, errors, max
 	LimitedHow  []string           `json:"limited_how"`  // what trials above the rate ran into, the most frequent first
-	Verdict     string             `json:"verdict"`      // over all trials that came to their end
+	Verdict     string             `json:"verdict"`      // the worst of all trials that their load was not too much for
 	Guarantee   *string            `json:"guarantee"`
 	Trials      []CapacityTrial    `json:"trials"` // in their order
 	TookS       float64            `json:"took_s"`

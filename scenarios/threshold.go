@@ -68,8 +68,10 @@ func ParseThreshold(s string) (Threshold, error) {
 
 func metricNamed(name string) (Metric, *mistake) {
 	metrics := Metrics()
-	if at := slices.IndexFunc(metrics, func(known Metric) bool { return known.Name == name }); at >= 0 {
-		return metrics[at], nil
+	for _, name := range []string{name, "ack." + name} { // p99 alone is that of the acknowledgements
+		if at := slices.IndexFunc(metrics, func(known Metric) bool { return known.Name == name }); at >= 0 {
+			return metrics[at], nil
+		}
 	}
 	var names []string
 	for _, known := range metrics {

@@ -415,7 +415,7 @@ func (h *hunt) sum(ctx context.Context, ended error) {
 		}
 	}
 	h.limits(o)
-	h.verdict()
+	h.doc.Verdict = verdictOf(h.doc.Trials)
 	d.Status, d.ExitCode = h.status(ctx, o, ended)
 	h.warn(o, ended)
 }
@@ -445,16 +445,19 @@ func positive(f float64) *float64 {
 	return &f
 }
 
-// verdict is the worst of the trials that came to their end.
-func (h *hunt) verdict() {
-	h.doc.Verdict = reports.Inconclusive
-	for _, verdict := range []string{reports.Holds, reports.Unjudged, reports.Violated} {
-		for _, t := range h.doc.Trials {
-			if t.Verdict == verdict {
-				h.doc.Verdict = verdict
+// verdictOf a search is the worst of its trials. That one could not be judged whose load was too much for the system says
+// nothing of the promise; of one that would have held otherwise it does.
+func verdictOf(trials []reports.CapacityTrial) string {
+	worst := reports.Inconclusive
+	for _, verdict := range []string{reports.Holds, reports.Unjudged, reports.Inconclusive, reports.Violated} {
+		for _, t := range trials {
+			tooMuch := t.EndedEarly || slices.ContainsFunc(t.Why, func(m reports.Miss) bool { return m.Limit != "verdict" })
+			if t.Verdict == verdict && !(verdict == reports.Inconclusive && tooMuch) {
+				worst = verdict
 			}
 		}
 	}
+	return worst
 }
 
 // limits tells what the trials ran into that were made near the edge or above, the most frequent first.

@@ -202,9 +202,8 @@ func (f upFlags) spec(ctx context.Context, name string, note func(format string,
 	if err := errors.Join(err, kept.CheckName(name), f.counts()); err != nil {
 		return kept.Spec{}, err
 	}
-	spec := kept.Spec{
-		Name: name, Brokers: s.Cluster.Brokers, Controllers: s.Cluster.Controllers, Heap: s.Cluster.Heap, Config: s.NodeConfig(), JVM: s.Cluster.JVM, Steady: f.steady,
-	}
+	spec := keptSpec(name, s)
+	spec.Steady = f.steady
 	for _, n := range []struct {
 		asked int
 		of    *int
@@ -225,6 +224,11 @@ func (f upFlags) spec(ctx context.Context, name string, note func(format string,
 		spec.Image = f.image
 	}
 	return spec, err
+}
+
+// keptSpec is a cluster that a scenario can be run on. Its kind is open.
+func keptSpec(name string, s scenarios.Scenario) kept.Spec {
+	return kept.Spec{Name: name, Brokers: s.Cluster.Brokers, Controllers: s.Cluster.Controllers, Heap: s.Cluster.Heap, Config: s.NodeConfig(), JVM: s.Cluster.JVM}
 }
 
 func (f upFlags) counts() error {

@@ -30,8 +30,8 @@ func drivers(w io.Writer) map[string]client.Driver {
 	return map[string]client.Driver{"confluent": confluent.New(log), "franz": franz.New(log)}
 }
 
-// reader is the judge's: it fetches with requests of its own, encoded by franz-go, so that it shares neither code nor
-// state with a client under test.
+// reader is the judge's: it fetches with requests of its own, so that it shares no state with a client under test, and no code
+// but, where that is franz-go, the encoding of requests and batches.
 type reader struct {
 	bootstrap []string
 	security  map[string]string
@@ -55,6 +55,7 @@ type fleet struct {
 	dir       string // of all runs; the nodes' logs go into cluster folders in it
 	limits    containers
 	steady    bool       // brokers serve as fast as they can, rather than start fast
+	keep      bool       // a cluster that is started for the runs stays up
 	kept      *kept.Kept // the external cluster, where it is one that kbench keeps up
 	keeper    kept.Store // of it
 	note      func(format string, args ...any)
@@ -112,6 +113,9 @@ func (f *fleet) choose(ctx context.Context, want cluster.Kind, plan []planned) e
 			problems = append(problems, err)
 		}
 	}
+	if f.keep && f.ownBrokers() {
+		problems = append(problems, f.canKeep(ctx, plan))
+	}
 	return errors.Join(problems...)
 }
 
@@ -166,6 +170,9 @@ func (f *fleet) bringUp(ctx context.Context, s scenarios.Scenario) (*berth, erro
 	f.made++
 	f.note("cluster: %s (%s)", f.kind, f.why)
 	b := &berth{why: f.why, cold: true}
+	if f.keep && f.ownBrokers() {
+		return f.keepUp(ctx, s, b)
+	}
 	var err error
 	switch f.kind {
 	case cluster.Local:
@@ -192,6 +199,12 @@ func (f *fleet) bringUp(ctx context.Context, s scenarios.Scenario) (*berth, erro
 		}
 		return nil, err
 	}
+	return f.reached(b)
+}
+
+// reached gives a cluster that is up what talks to it.
+func (f *fleet) reached(b *berth) (*berth, error) {
+	var err error
 	direct := b.cluster.Bootstrap()
 	if d, ok := b.cluster.(cluster.Direct); ok {
 		direct = d.Direct()

@@ -141,7 +141,7 @@ func compareTimings(dirs []string) (reports.Doctor, error) {
 	var results []timing.Result
 	var problems []error
 	for _, dir := range dirs {
-		runs, err := runsIn(dir)
+		runs, err := rundir.Runs(dir)
 		if err != nil {
 			return reports.Doctor{}, usage(err)
 		}
@@ -155,21 +155,6 @@ func compareTimings(dirs []string) (reports.Doctor, error) {
 		}
 	}
 	return reports.NewDoctor(results, problems), nil
-}
-
-// runsIn are the run directories that a folder is or holds.
-func runsIn(dir string) ([]string, error) {
-	if _, err := os.Stat(filepath.Join(dir, rundir.MetaFile)); err == nil {
-		return []string{dir}, nil
-	}
-	found, err := filepath.Glob(filepath.Join(dir, "*", rundir.MetaFile))
-	if err != nil || len(found) == 0 {
-		return nil, errors.Join(fmt.Errorf("%s is no run directory and holds none: give what 'kbench run stalled-leader' has left", dir), err)
-	}
-	for i := range found {
-		found[i] = filepath.Dir(found[i])
-	}
-	return found, nil
 }
 
 // selfTestCells are what the self-test changes about stalled-leader besides making it short. A record is 1,000 bytes, so that of

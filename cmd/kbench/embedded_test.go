@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"io/fs"
 	"os"
@@ -91,6 +92,10 @@ func TestAnExternalClusterIsLeftAsItWas(t *testing.T) {
 	if left := topicsOf(t, c.Bootstrap()); len(left) > 0 {
 		t.Errorf("topics left: %q", left)
 	}
+	command(t, reports.ExitInterrupted, append(args, "--out", filepath.Join(dir, "cut"), "--timeout", "1500ms", "--set", "load.duration=1m")...)
+	if left := topicsOf(t, c.Bootstrap()); len(left) > 0 {
+		t.Errorf("topics left by a run that was cut off: %q", left)
+	}
 	command(t, reports.ExitAsExpected, append(args, "--out", filepath.Join(dir, "kept"), "--keep")...)
 	if left := topicsOf(t, c.Bootstrap()); len(left) != 1 || !strings.HasPrefix(left[0], "orders-") {
 		t.Errorf("topics kept: %q", left)
@@ -170,6 +175,12 @@ steps: [{pause: producer(0)}, {resume: paused}, {pause: consumer(0)}, {resume: p
 	t.Run("what only librdkafka knows", func(t *testing.T) {
 		run(t, reports.ExitUsage, scenarioFile(t, short), "-X", "sasl.password="+secret)
 	})
+	t.Run("a matrix with a secret", func(t *testing.T) {
+		run(t, reports.ExitUsage, scenarioFile(t, short+"matrix: {client.sasl.jaas.config: ['"+jaas(secret)+"']}\n"))
+	})
+	t.Run("brokers with a secret", func(t *testing.T) {
+		run(t, reports.ExitUsage, scenarioFile(t, strings.Replace(short, "cluster: {config: {", "cluster: {config: {ssl.keystore.password: "+secret+", ", 1)))
+	})
 	t.Run("a scenario with a secret", func(t *testing.T) {
 		run(t, reports.ExitUsage, scenarioFile(t, strings.Replace(short, "client: {", "client: {sasl.jaas.config: '"+jaas(secret)+"', ", 1)))
 	})
@@ -200,6 +211,29 @@ func noSecretIn(t *testing.T, dir string) {
 	if err != nil || files == 0 {
 		t.Errorf("%d files looked through: %v", files, err)
 	}
+}
+
+// TestAnExportOfADamagedRunIsNoGroundForAVerdict turns a bit in the middle of a producer's log: what stood there is left out.
+func TestAnExportOfADamagedRunIsNoGroundForAVerdict(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	command(t, reports.ExitAsExpected, "run", scenarioFile(t, short), "--cluster", "embedded", "--out", dir)
+	to := filepath.Join(t.TempDir(), "history.jsonl")
+	command(t, reports.ExitAsExpected, "export", dir, "--jsonl", to)
+	path := rundir.Log(dir, "p0", 1)
+	log, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const magic, head = 8, 32 // docs/history.md
+	operations := magic + head + int(binary.LittleEndian.Uint32(log[magic+4:])) + head
+	log[operations+3] ^= 1
+	if err := os.WriteFile(path, log, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, said := command(t, reports.ExitInconclusive, "export", dir, "--jsonl", to); !strings.Contains(said, "p0.1.log is damaged at byte") {
+		t.Errorf("it says %q", said)
+	}
+	command(t, reports.ExitBroken, "export", dir, "--jsonl", filepath.Join(t.TempDir(), "nowhere", "history.jsonl"))
 }
 
 // TestTheSameSeedIsTheSameRun compares what two runs sent where.

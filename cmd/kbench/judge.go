@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -125,8 +126,12 @@ func (a *app) printJudged(title string, meta rundir.Meta, judgement check.Judgem
 func (a *app) exportCommand() *cobra.Command {
 	var to string
 	c := &cobra.Command{
-		Use:     "export DIR --jsonl FILE",
-		Short:   "Write the recorded operations of a run as JSON Lines",
+		Use:   "export DIR --jsonl FILE",
+		Short: "Write the recorded operations of a run as JSON Lines",
+		Long: `Write the recorded operations of a run as JSON Lines.
+
+Exit codes: 0 all that was recorded · 2 usage error · 3 a log is damaged in the middle, and what stood there is left out: the file is no
+ground for a verdict · 4 it could not be written.`,
 		Example: "  kbench export kbench-runs/quickstart-20260102-150405 --jsonl history.jsonl",
 		Args:    exactly(1, "a run directory"),
 		RunE:    func(_ *cobra.Command, args []string) error { return a.export(args[0], to) },
@@ -141,19 +146,30 @@ func (a *app) export(dir, to string) error {
 		return usage(err)
 	}
 	for _, tear := range h.Tears {
-		fmt.Fprintf(a.err, "kbench: %s ends early at byte %d: %s\n", tear.File, tear.Offset, tear.Reason)
+		how := "is damaged"
+		if tear.Tail { // as a killed session leaves it
+			how = "ends early"
+		} else {
+			a.exit = reports.ExitInconclusive // what is missing in between may be what speaks against a promise
+		}
+		fmt.Fprintf(a.err, "kbench: %s %s at byte %d: %s\n", tear.File, how, tear.Offset, tear.Reason)
 	}
+	if err := exportTo(to, a.out, h); err != nil {
+		return &exitError{reports.ExitBroken, err}
+	}
+	return nil
+}
+
+// exportTo writes a history to a file or, for -, to stdout.
+func exportTo(to string, stdout io.Writer, h *history.History) error {
 	if to == "-" {
-		return history.WriteJSONL(a.out, h)
+		return history.WriteJSONL(stdout, h)
 	}
 	file, err := os.Create(to)
 	if err != nil {
 		return err
 	}
-	if err := history.WriteJSONL(file, h); err != nil {
-		return fmt.Errorf("%w (closing: %v)", err, file.Close())
-	}
-	return file.Close()
+	return errors.Join(history.WriteJSONL(file, h), file.Close())
 }
 
 // exactly and atLeast say what is missing, not just how many.

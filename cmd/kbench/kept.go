@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/kbench/kbench/internal/cluster"
 	"github.com/kbench/kbench/internal/cluster/kept"
+	"github.com/kbench/kbench/internal/driver/franz"
 	"github.com/kbench/kbench/scenarios"
 )
 
@@ -69,6 +71,66 @@ func (f *fleet) room(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// canKeep says why the cluster of these runs cannot be left up: it is one for all of them, with a name of its own.
+func (f *fleet) canKeep(ctx context.Context, plan []planned) error {
+	first := plan[0].Scenario
+	for _, p := range plan {
+		switch s := p.Scenario; {
+		case needsProxy(s):
+			return fmt.Errorf("--keep: %s treats single requests, for which somebody stands between clients and brokers, and a cluster that stays has nobody there", s.Name)
+		case !reflect.DeepEqual(s.Cluster, first.Cluster):
+			return fmt.Errorf("--keep leaves one cluster up, and %s needs another one than %s", s.Name, first.Name)
+		}
+	}
+	if f.limits.cpus != 0 || f.limits.memory != "" {
+		return errors.New("--keep: a cluster that stays has no --broker-cpus and --broker-memory")
+	}
+	store, err := keeper(f.note)
+	if err != nil {
+		return err
+	}
+	k, found, err := store.Find(ctx, first.Name)
+	if found {
+		return fmt.Errorf("--keep: the cluster %s is up already: run on it with --bootstrap-server %s, or stop it with 'kbench cluster down %[1]s'", first.Name, strings.Join(k.Bootstrap, ","))
+	}
+	return err
+}
+
+// keepUp starts a cluster that stays when kbench has ended, under the scenario's name, and takes it as any other that was kept.
+func (f *fleet) keepUp(ctx context.Context, s scenarios.Scenario, b *berth) (*berth, error) {
+	if f.kept == nil {
+		store, err := keeper(f.note)
+		if err != nil {
+			return nil, err
+		}
+		spec := keptSpec(s.Name, s)
+		if spec.Kind, spec.Steady = f.kind, f.steady; f.kind == cluster.Docker {
+			spec.Image = f.limits.image
+		}
+		k, err := store.Up(ctx, spec)
+		if err != nil {
+			return nil, fmt.Errorf("cluster %s: %w", spec.Name, err)
+		}
+		f.keeper, f.kept, f.bootstrap = store, &k, k.Bootstrap
+	}
+	admin, err := franz.NewAdmin(f.bootstrap, nil)
+	if err != nil {
+		return nil, err
+	}
+	b.admin = admin
+	if b.cluster, err = f.openExternal(ctx, admin); err != nil {
+		return nil, errors.Join(err, admin.Close())
+	}
+	return f.reached(b)
+}
+
+// stays tells, at the end, how to go on with a cluster that was left up.
+func (f *fleet) stays() {
+	if f.keep && f.kept != nil && f.ownBrokers() {
+		f.note("cluster %s stays up: kbench run --bootstrap-server %s, and at last kbench cluster down %[1]s", f.kept.Spec.Name, strings.Join(f.bootstrap, ","))
+	}
 }
 
 // keptCanShow says why a kept cluster cannot show a scenario. Its nodes are as real as those of a cluster of the run's own,

@@ -14,6 +14,26 @@ import (
 	"github.com/kbench/kbench/reports"
 )
 
+// TestARunMayLeaveItsClusterUp, and says how to go on with it.
+func TestARunMayLeaveItsClusterUp(t *testing.T) {
+	clustertest.Require(t)
+	name := fmt.Sprintf("stays-%d", os.Getpid())
+	scenario := scenarioFile(t, strings.Replace(short, "name: short", "name: "+name, 1))
+	t.Cleanup(func() { kbench(t, reports.ExitAsExpected, "cluster", "down", name) })
+	run := []string{"run", scenario, "--cluster", "local", "--keep", "--out"}
+	_, said := command(t, reports.ExitAsExpected, append(run, filepath.Join(t.TempDir(), "first"))...)
+	if !strings.Contains(said, "cluster "+name+" stays up: kbench run --bootstrap-server 127.0.0.1:") {
+		t.Errorf("it does not say how to go on:\n%s", said)
+	}
+	if left := pids(t, name); len(left) != 3 {
+		t.Errorf("brokers that are up: %v", left)
+	}
+	again := kbench(t, reports.ExitUsage, append(run, filepath.Join(t.TempDir(), "again"))...)
+	if !strings.Contains(again, "kbench cluster down "+name) {
+		t.Errorf("it does not say what to do:\n%s", again)
+	}
+}
+
 // TestRunsOnAKeptClusterHurtItsBrokers keeps a cluster up, kills a broker of it in a run that knows no more than its address,
 // and leaves another dead by killing kbench itself: the next run finds every broker alive.
 func TestRunsOnAKeptClusterHurtItsBrokers(t *testing.T) {

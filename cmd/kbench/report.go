@@ -39,7 +39,7 @@ can be exported. Each run has a folder of its name in the one that is given; fil
 written are replaced, all others left alone. docs/export.md tells what is in each file.
 
 Of a folder of several runs the cells of each matrix are compared again, by --objective if it is given. There the runs' own
-result documents are taken; 'kbench report DIR/*' takes each figure anew.
+result documents are taken; 'kbench report DIR/[0-9]*' takes each figure anew.
 
 The exit code is that of the runs, as with 'kbench run': 1 says that a promise was broken, not that the export failed.`,
 		Example: `  kbench report kbench-runs/quickstart-20260102-150405

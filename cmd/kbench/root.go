@@ -20,7 +20,7 @@ import (
 type app struct {
 	in       io.Reader
 	out, err io.Writer
-	exit     int // of a command that ended without an error of its own
+	exit     int // of what a command has found out; its own error's code comes beside it
 }
 
 // exitError carries an exit code; its message, where there is one, is for stderr.
@@ -50,8 +50,16 @@ func execute(args []string, in io.Reader, out, stderr io.Writer) int {
 		return a.exit
 	}
 	fmt.Fprintf(stderr, "kbench: %s\n", strings.TrimRight(err.Error(), "\n"))
+	return reports.CombinedExit([]int{a.exit, codeOf(err)})
+}
+
+// codeOf an error, 0 without one.
+func codeOf(err error) int {
 	var coded *exitError
-	if errors.As(err, &coded) {
+	switch {
+	case err == nil:
+		return reports.ExitAsExpected
+	case errors.As(err, &coded):
 		return coded.code
 	}
 	return reports.ExitUsage // cobra's own: an unknown command or flag

@@ -88,7 +88,7 @@ func (f *runFlags) add(c *cobra.Command) {
 	flags.StringVar(&f.out, "out", "", "folder for the run directories (default kbench-runs/SCENARIO-TIME)")
 	flags.BoolVar(&f.json, "json", false, "print the result document instead of the summary")
 	flags.BoolVar(&f.quiet, "quiet", false, "no progress on stderr")
-	flags.BoolVar(&f.keep, "keep", false, "leave the run's topics on an external cluster")
+	flags.BoolVar(&f.keep, "keep", false, "leave the cluster up that was started for the runs, as 'kbench cluster up' does, and the runs' topics on it or on an external one")
 	_ = c.RegisterFlagCompletionFunc("cluster", cobra.FixedCompletions([]string{"auto", "local", "docker", "embedded", "external"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("driver", cobra.FixedCompletions([]string{"confluent", "franz"}, cobra.ShellCompDirectiveNoFileComp))
 }
@@ -110,6 +110,7 @@ type job struct {
 	done     []reports.Trial // runs with a result, in the plan's order
 	last     reports.Summary
 	took     pace
+	stopped  int // exit code of what ended the plan early, 0 for nothing
 }
 
 // planned is one run of the plan.
@@ -150,7 +151,10 @@ func (a *app) run(ctx context.Context, f runFlags, args []string) error {
 		defer cancel()
 	}
 	err = j.runAll(ctx)
-	return errors.Join(err, j.report())
+	j.stopped = codeOf(err)
+	err = errors.Join(err, j.report())
+	j.fleet.stays()
+	return err
 }
 
 // prepare reads and checks everything before anything starts.
@@ -201,7 +205,7 @@ func (j *job) equip() error {
 
 // ready settles, for a plan that is made, where its runs lie and on what cluster they run.
 func (j *job) ready(ctx context.Context, security map[string]string) error {
-	j.fleet = &fleet{bootstrap: j.flags.bootstrap, security: security, limits: j.flags.containers, note: j.progress.note}
+	j.fleet = &fleet{bootstrap: j.flags.bootstrap, security: security, limits: j.flags.containers, keep: j.flags.keep, note: j.progress.note}
 	err := j.fleet.choose(ctx, cluster.Kind(j.flags.cluster), j.plan)
 	if ctx.Err() != nil { // what was asked for may be there all the same
 		return &exitError{reports.ExitInterrupted, context.Cause(ctx)}
@@ -271,12 +275,16 @@ func (j *job) planOf(arg string, properties []scenarios.Change) (scenarios.Plan,
 	if err != nil {
 		return nil, err
 	}
-	for _, of := range []map[string]string{s.Client, consumerSettings(s), processorSettings(s)} {
-		if err := noSecrets(arg, of); err != nil {
+	if err := noSecrets(arg, s); err != nil {
+		return nil, err
+	}
+	plan, err := scenarios.NewPlan(s)
+	for _, run := range plan {
+		if err := noSecrets(arg, run.Scenario); err != nil { // of a cell
 			return nil, err
 		}
 	}
-	return scenarios.NewPlan(s)
+	return plan, err
 }
 
 func consumerSettings(s scenarios.Scenario) map[string]string {
@@ -297,13 +305,27 @@ func processorSettings(s scenarios.Scenario) map[string]string {
 }
 
 // noSecrets refuses a scenario with a secret in it: the run directory keeps the scenario, and is shown around.
-func noSecrets(scenario string, of map[string]string) error {
-	for name, shown := range settings.Redact(of) {
-		if shown != of[name] {
-			return fmt.Errorf("%s: %s is a secret and would be written into the run directory: give it by --command-config or -X", scenario, name)
+func noSecrets(name string, s scenarios.Scenario) error {
+	for _, of := range []map[string]string{s.Client, consumerSettings(s), processorSettings(s)} {
+		if secret := secretIn(of); secret != "" {
+			return fmt.Errorf("%s: %s is a secret and would be written into the run directory: give it by --command-config or -X", name, secret)
 		}
 	}
+	if secret := secretIn(s.Cluster.Config); secret != "" {
+		return fmt.Errorf("%s: cluster.config.%s is a secret and would be written into the run directory: start such a cluster apart, and give its address", name, secret)
+	}
 	return nil
+}
+
+// secretIn is the name of a setting with a secret, "" where there is none.
+func secretIn(of map[string]string) string {
+	shown := settings.Redact(of)
+	for _, name := range slices.Sorted(maps.Keys(of)) {
+		if shown[name] != of[name] {
+			return name
+		}
+	}
+	return ""
 }
 
 // understood finds settings that no client could reach the cluster with, before anything starts. Nothing is connected.
@@ -451,7 +473,7 @@ func (j *job) record(ctx context.Context, p planned, b *berth) error {
 		Scenario: p.Scenario, Source: scenarios.Marshal(p.Scenario), Cell: p.Cell, Repeat: p.Repeat, Seed: p.Seed, Dir: p.dir,
 		Cluster: b.cluster, Why: b.why, Admin: b.admin, Reader: b.reader,
 		Security: j.fleet.security, Driver: j.flags.driver, Drivers: drivers(log), Worker: j.worker, Version: version,
-		Keep: j.flags.keep, NoLooks: j.noLooks, Progress: j.update,
+		Notes: p.Notes, Keep: j.flags.keep, NoLooks: j.noLooks, Progress: j.update,
 	})
 	j.progress.end()
 	if failed != nil {
@@ -548,9 +570,11 @@ func (j *job) results() reports.Results {
 		docs = append(docs, t.Document)
 	}
 	r := reports.Several(docs, reports.Rank(j.done, sittingNotes(j.sittings, j.made(), len(j.plan)))...)
+	codes := []int{r.ExitCode, j.stopped}
 	if len(docs) < len(j.plan) {
-		r.ExitCode = reports.CombinedExit([]int{r.ExitCode, reports.ExitInconclusive})
+		codes = append(codes, reports.ExitInconclusive)
 	}
+	r.ExitCode = reports.CombinedExit(codes)
 	return r
 }
 

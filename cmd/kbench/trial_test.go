@@ -77,6 +77,31 @@ func TestATrialHoldsOnlyWhereNothingIsMissedOrUnknown(t *testing.T) {
 	}
 }
 
+func TestTheVerdictOfASearchIsTheWorstOfWhatItsLoadDidNotPrevent(t *testing.T) {
+	held := reports.CapacityTrial{Verdict: reports.Holds}
+	open := reports.CapacityTrial{Verdict: reports.Inconclusive, Why: []reports.Miss{{Limit: "verdict"}}}
+	tooMuch := reports.CapacityTrial{Verdict: reports.Inconclusive, Why: []reports.Miss{{Limit: "acknowledgements"}, {Limit: "verdict"}}}
+	early := reports.CapacityTrial{Verdict: reports.Inconclusive, EndedEarly: true}
+	broken := reports.CapacityTrial{Verdict: reports.Violated, Why: []reports.Miss{{Limit: "acknowledgements"}, {Limit: "verdict"}}}
+	unjudged := reports.CapacityTrial{Verdict: reports.Unjudged}
+	for name, c := range map[string]struct {
+		trials []reports.CapacityTrial
+		want   string
+	}{
+		"none":                              {nil, reports.Inconclusive},
+		"all held":                          {[]reports.CapacityTrial{held, held}, reports.Holds},
+		"one could not be judged":           {[]reports.CapacityTrial{held, open, held}, reports.Inconclusive},
+		"one had too much":                  {[]reports.CapacityTrial{held, tooMuch, early}, reports.Holds},
+		"all had too much":                  {[]reports.CapacityTrial{tooMuch, early}, reports.Inconclusive},
+		"nobody judges":                     {[]reports.CapacityTrial{unjudged, tooMuch}, reports.Unjudged},
+		"one was violated, by too much too": {[]reports.CapacityTrial{held, open, broken, held}, reports.Violated},
+	} {
+		if got := verdictOf(c.trials); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
+
 func TestAdviceIsWhatMostTrialsSay(t *testing.T) {
 	for name, c := range map[string]struct {
 		said []string

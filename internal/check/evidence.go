@@ -231,7 +231,11 @@ func (t *trial) missing() []string {
 		list = append(list, nothing)
 	}
 	if !t.run.recorded {
-		return append(list, t.unread()...)
+		list = append(list, t.unread()...)
+		if t.run.guarantee == ExactlyOnceTransactions {
+			list = append(list, t.outputReasons()...)
+		}
+		return list
 	}
 	list = append(list, recordReasons(t.run.meta)...)
 	list = append(list, t.run.logs...)
@@ -350,9 +354,15 @@ func (t *trial) groupReasons() []string {
 			list = append(list, who+" did not arrive at the end")
 		}
 	}
+	return append(list, t.outputReasons()...)
+}
+
+// outputReasons tell where what was read, processed and written did not come to the end.
+func (t *trial) outputReasons() []string {
 	if t.outputs == nil || !slices.Contains(t.outputs.inputs, true) {
-		return list
+		return nil
 	}
+	var list []string
 	if t.outputs.double.checked == 0 {
 		list = append(list, "the processors wrote nothing")
 	}

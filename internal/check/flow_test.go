@@ -175,6 +175,30 @@ func TestATransactionIsTornByOnePart(t *testing.T) {
 	}
 }
 
+// Who writes a history of exactly-once processing by hand has to show that the input was processed, and to its end.
+func TestInputThatNobodyProcessedIsNoGroundToHold(t *testing.T) {
+	out := func(value string, at, from0 int) string {
+		return send("ok", value, at, in("t1"), by("w0"), to(2), from(from0))
+	}
+	start := lines(head(promised(ExactlyOnceTransactions), `"inputs":["orders"]`, `"outputs":["bills"]`), send("ok", "a", 0), send("ok", "b", 1))
+	orders, none := final(0, 2, "0a 1b"), final(1, 0, "")
+	for _, c := range []struct {
+		name    string
+		lines   []string
+		verdict Verdict
+		reason  string
+	}{
+		{"to its end", lines(out("x", 0, 0), out("y", 1, 1), commit("t1", 2), closing("t1", "ok", by("w0")), orders, none, final(2, 3, "0x 1y"), stands(2)), Holds, ""},
+		{"half of it", lines(out("x", 0, 0), commit("t1", 1), closing("t1", "ok", by("w0")), orders, none, final(2, 2, "0x"), stands(1)), Inconclusive, "did not cover their input to its end: orders/0"},
+		{"nothing of it", lines(orders, none, final(2, 0, "")), Inconclusive, "the processors wrote nothing"},
+	} {
+		j := judgeText(t, append(slices.Clone(start), c.lines...)...)
+		if j.Verdict != c.verdict || !strings.Contains(strings.Join(j.Reasons, "; "), c.reason) {
+			t.Errorf("%s: %s, because %q", c.name, j.Verdict, j.Reasons)
+		}
+	}
+}
+
 // The inputs of processors are gone through to where they committed, whatever is missing in between.
 func TestInputsAreGoneThroughToTheEnd(t *testing.T) {
 	out := func(value string, at, from0 int, name string) string {

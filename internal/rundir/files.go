@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -33,32 +32,42 @@ func Load(dir string) (Meta, error) {
 	return m, nil
 }
 
-// Runs are the run directories that a folder stands for: itself, or those directly in it, by name; of a plan those that count,
-// in its order: each run's latest attempt, and no warm-up. An error where there are none.
+// Runs are the run directories that a folder stands for: itself, or those that the folders directly in it stand for, by name; of
+// a plan those that count, in its order: each run's latest attempt, and no warm-up. An error where there are none.
 func Runs(dir string) ([]string, error) {
+	runs, err := runsAt(dir)
+	if err != nil || len(runs) > 0 {
+		return runs, err
+	}
+	if HasPlan(dir) {
+		return nil, fmt.Errorf("no run in %s has begun", dir)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	for _, entry := range entries {
+		in, err := runsAt(filepath.Join(dir, entry.Name()))
+		if err != nil {
+			return nil, err
+		}
+		runs = append(runs, in...)
+	}
+	if len(runs) == 0 {
+		return nil, fmt.Errorf("%s is no run directory: it has no %s, and no folder in it has one", dir, MetaFile)
+	}
+	return runs, nil
+}
+
+// runsAt are those of a run directory or of a plan; none where it is neither.
+func runsAt(dir string) ([]string, error) {
 	if HasPlan(dir) {
 		return planRuns(dir)
 	}
 	if _, err := os.Stat(filepath.Join(dir, MetaFile)); err == nil {
 		return []string{dir}, nil
 	}
-	metas, err := filepath.Glob(filepath.Join(escaped(dir), "*", MetaFile))
-	if err != nil {
-		return nil, err
-	}
-	if len(metas) == 0 {
-		return nil, fmt.Errorf("%s is no run directory: it has no %s, and no folder in it has one", dir, MetaFile)
-	}
-	runs := make([]string, len(metas))
-	for i, path := range metas {
-		runs[i] = filepath.Dir(path)
-	}
-	return runs, nil
-}
-
-// escaped is a path as a pattern that matches itself alone.
-func escaped(path string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+	return nil, nil
 }
 
 func parse(b []byte) (Meta, error) {

@@ -2,6 +2,7 @@ package rundir
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -116,7 +117,18 @@ func TestRunsOfAFolder(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for of, want := range map[string][]string{root: {a, b}, a: {a}} {
+	several := filepath.Join(root, "010-several")
+	of := Plan{Scenarios: []string{"name: a"}, Runs: []PlanRun{{Dir: "001-a"}, {Dir: "002-b"}}}
+	for _, dir := range []string{filepath.Join(several, "001-a"), filepath.Join(several, "warm-up-1")} {
+		if err := errors.Join(os.MkdirAll(dir, 0o755), Meta{}.Save(dir)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := of.Save(several); err != nil {
+		t.Fatal(err)
+	}
+	first := filepath.Join(several, "001-a")
+	for of, want := range map[string][]string{root: {a, b, first}, a: {a}, several: {first}} {
 		if got, err := Runs(of); err != nil || !slices.Equal(got, want) {
 			t.Errorf("runs of %s: %v, %v, want %v", of, got, err, want)
 		}
