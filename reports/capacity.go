@@ -89,7 +89,7 @@ type CapacityTrial struct {
 	Ack        Quantiles   `json:"ack"`        // response time
 	EndToEnd   Quantiles   `json:"end_to_end"` // likewise
 	Held       bool        `json:"held"`
-	Counts     bool        `json:"counts"` // false: it says nothing of the rate (a warm-up, or cut off)
+	Counts     bool        `json:"counts"` // false: it says nothing of the rate (a warm-up, cut off, or missed while the host took processors away)
 	Why        []Miss      `json:"why"`    // it did not hold
 	EndedEarly bool        `json:"ended_early"`
 	Verdict    string      `json:"verdict"`
@@ -100,7 +100,7 @@ type CapacityTrial struct {
 
 // Miss is why a trial did not hold the objective.
 type Miss struct {
-	Limit  string `json:"limit"` // latency, acknowledgements, consumers, client, errors, verdict, objective
+	Limit  string `json:"limit"` // latency, acknowledgements, consumers, client, errors, verdict, objective, machine
 	Detail string `json:"detail"`
 }
 

@@ -93,6 +93,7 @@ type hunt struct {
 	deadline time.Time // of trials
 	foreign  []float64 // of each trial: the share of the machine's processors that others took
 	advice   []string  // of each that missed: why larger batches would carry more, "" where nothing says so
+	stolen   []float64 // of each that does not count for it: the share of the processors that the machine's host took in its worst second
 	worst    []int     // exit codes of trials that decide whatever the search finds
 }
 
@@ -355,7 +356,9 @@ func (h *hunt) run(ctx context.Context) error {
 			return err
 		}
 		h.settle(ctx, t)
-		h.search.Add(capacity.Result{Trial: next, Passed: t.Held, Took: time.Since(began)})
+		if t.Counts || next.Phase == capacity.WarmUp {
+			h.search.Add(capacity.Result{Trial: next, Passed: t.Held, Took: time.Since(began)})
+		}
 		h.show(t)
 	}
 }
@@ -363,7 +366,10 @@ func (h *hunt) run(ctx context.Context) error {
 // settle lets the cluster come to rest before the next trial.
 func (h *hunt) settle(ctx context.Context, t reports.CapacityTrial) {
 	rest := 500 * time.Millisecond
-	if !t.Held {
+	switch {
+	case disturbed(t):
+		rest = 10 * time.Second // for the host to lend its processors again
+	case !t.Held:
 		rest = 2 * time.Second
 	}
 	select {
@@ -531,6 +537,10 @@ func (h *hunt) warn(o capacity.Outcome, ended error) {
 		if half := h.foreign[n/2]; half >= muchForeign {
 			say("other processes took %.0f%% of this machine's processors or more in half of the trials: the rate is what they left", half*100)
 		}
+	}
+	if n := len(h.stolen); n > 0 {
+		say("the machine's host took up to %.0f%% of its processors away in %s that missed (steal), as hosts do that lend processors for a while: such a miss does not count, and a load that lasts longer than a trial may find less",
+			slices.Max(h.stolen)*100, plural(n, "trial"))
 	}
 	dropped := 0
 	for _, t := range h.doc.Trials {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,10 @@ const (
 	grown       = 0.02            // share of the records due by which what waits may grow within a trial
 	trialsDrain = 5 * time.Second // for what is open after a trial's load
 	hopeless    = 1500 * time.Millisecond
+
+	byHost     = "machine" // limits a trial in which the host took processors away
+	muchStolen = 0.03      // share of the processors, in a trial's worst second, with which a miss says nothing of the rate
+	mostStolen = 8         // trials that do not count for it: a machine that is always robbed is measured as it is
 )
 
 // errHopeless ends a trial that can hold nothing any more.
@@ -110,6 +115,11 @@ func (h *hunt) took(ctx context.Context, t reports.CapacityTrial, s reports.Summ
 	t.Held = len(t.Why) == 0
 	cut := s.Meta.Stage != rundir.Complete && !t.EndedEarly
 	t.Counts = t.Phase != string(capacity.WarmUp) && !cut
+	if share := stolen(s.Figures.Resources); t.Counts && !t.Held && share > muchStolen && len(h.stolen) < mostStolen {
+		h.stolen = append(h.stolen, share)
+		t.Counts = false
+		t.Why = slices.Insert(t.Why, 0, reports.Miss{Limit: byHost, Detail: fmt.Sprintf("the machine's host took %.0f%% of its processors away", share*100)})
+	}
 	if t.Counts && !t.Held {
 		h.advice = append(h.advice, s.Figures.Throughput.LargerBatches)
 	}
@@ -199,6 +209,20 @@ func limitOf(o reports.Threshold, by *string) string {
 		return "latency"
 	}
 	return "objective"
+}
+
+// disturbed is a trial that missed while the machine's host took processors away, and does not count for it.
+func disturbed(t reports.CapacityTrial) bool {
+	return !t.Counts && len(t.Why) > 0 && t.Why[0].Limit == byHost
+}
+
+// stolen is the share of the processors that the machine's host took away in the worst second, 0 where that is not known: a
+// machine that does not tell of it is measured as it is.
+func stolen(r *stats.Resources) float64 {
+	if r == nil || r.Machine.Steal.Peak == nil || r.Machine.CPUs == nil || *r.Machine.CPUs <= 0 {
+		return 0
+	}
+	return *r.Machine.Steal.Peak / *r.Machine.CPUs
 }
 
 // foreign is the share of the machine's processors that went to what is neither kbench nor its brokers; false where that is

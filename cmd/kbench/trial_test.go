@@ -77,6 +77,44 @@ func TestATrialHoldsOnlyWhereNothingIsMissedOrUnknown(t *testing.T) {
 	}
 }
 
+// A host that lends processors for a while takes them back in the middle of a trial: what was missed then says nothing of the
+// system, what held does, and a machine that is always robbed is measured as it is.
+func TestAMissWhileTheHostTookProcessorsDoesNotCount(t *testing.T) {
+	behind := 0.05
+	for name, c := range map[string]struct {
+		steal  float64 // in the worst second, of two processors
+		missed bool
+		before int
+		counts bool
+	}{
+		"missed, robbed":           {0.18, true, 0, false},
+		"held, robbed":             {0.18, false, 0, true},
+		"missed, hardly robbed":    {0.02, true, 0, true},
+		"missed, the last time":    {0.18, true, mostStolen - 1, false},
+		"missed, as always robbed": {0.18, true, mostStolen, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			trial, s := heldTrial()
+			s.Figures.Throughput.SentPerS = trial.SentPerS
+			s.Document.Verdict, s.Document.AsExpected = reports.Holds, true
+			s.Figures.Resources = &stats.Resources{Machine: stats.Machine{CPUs: new(2.0), Steal: stats.Level{Peak: &c.steal}}}
+			if c.missed {
+				s.Figures.Growth.Unacked = &behind
+			}
+			h := hunt{job: job{fleet: &fleet{}}, opts: capacityFlags{keepTrials: true}, stolen: make([]float64, c.before)}
+			h.doc.Objectives = []string{"ack.p99<20ms"}
+			trial.Phase = string(capacity.Bisecting)
+			got, err := h.took(t.Context(), trial, s)
+			if err != nil || got.Counts != c.counts || disturbed(got) == c.counts || got.Held == c.missed {
+				t.Errorf("%+v, %v", got, err)
+			}
+			if !c.counts && (got.Why[0].Detail != "the machine's host took 9% of its processors away" || len(h.stolen) != c.before+1) {
+				t.Errorf("it says %v of %d", got.Why, len(h.stolen))
+			}
+		})
+	}
+}
+
 func TestTheVerdictOfASearchIsTheWorstOfWhatItsLoadDidNotPrevent(t *testing.T) {
 	held := reports.CapacityTrial{Verdict: reports.Holds}
 	open := reports.CapacityTrial{Verdict: reports.Inconclusive, Why: []reports.Miss{{Limit: "verdict"}}}
