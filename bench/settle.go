@@ -252,17 +252,19 @@ func (r *run) stopReaders(ctx context.Context) error {
 	return nil
 }
 
-// discardTopics removes what the run made on a cluster that outlives it, once.
+// discardTopics removes what the run made on a cluster that outlives it, once. What could not be removed
+// is tried again when the run closes.
 func (r *run) discardTopics(ctx context.Context) {
 	if r.Keep || r.Cluster.Info().Kind != "external" {
 		return
 	}
-	for _, topic := range r.created {
-		if err := r.Admin.DeleteTopic(ctx, topic); err != nil {
+	r.created = slices.DeleteFunc(r.created, func(topic string) bool {
+		err := r.Admin.DeleteTopic(ctx, topic)
+		if err != nil {
 			r.warn("topic %s could not be removed: %v", topic, err)
 		}
-	}
-	r.created = nil
+		return err == nil
+	})
 }
 
 // Positions travel as counters, one a partition of the header's table.

@@ -93,6 +93,7 @@ type hunt struct {
 	deadline time.Time // of trials
 	foreign  []float64 // of each trial: the share of the machine's processors that others took
 	advice   []string  // of each that missed: why larger batches would carry more, "" where nothing says so
+	robbed   int       // trials of the latest that do not count for what the machine's host took, one after the other
 	stolen   []float64 // of each that does not count for it: the share of the processors that the machine's host took in its worst second
 	worst    []int     // exit codes of trials that decide whatever the search finds
 }
@@ -139,6 +140,9 @@ func (h *hunt) plan(ctx context.Context, args []string) error {
 	}
 	if err := h.prepare(ctx, args); err != nil {
 		return err
+	}
+	if h.flags.keep && h.fleet.ownBrokers() {
+		return usage(errors.New("--keep: a search leaves no cluster up: 'kbench cluster up --for capacity --steady' starts one that stays, and --bootstrap-server takes it"))
 	}
 	h.fleet.steady = true
 	if h.base = h.job.plan[0].Scenario; h.fleet.ownBrokers() {
@@ -457,7 +461,7 @@ func verdictOf(trials []reports.CapacityTrial) string {
 	worst := reports.Inconclusive
 	for _, verdict := range []string{reports.Holds, reports.Unjudged, reports.Inconclusive, reports.Violated} {
 		for _, t := range trials {
-			tooMuch := t.EndedEarly || slices.ContainsFunc(t.Why, func(m reports.Miss) bool { return m.Limit != "verdict" })
+			tooMuch := t.EndedEarly || slices.ContainsFunc(t.Why, overloaded)
 			if t.Verdict == verdict && !(verdict == reports.Inconclusive && tooMuch) {
 				worst = verdict
 			}

@@ -113,6 +113,9 @@ func (f *fleet) choose(ctx context.Context, want cluster.Kind, plan []planned) e
 			problems = append(problems, err)
 		}
 	}
+	if f.keep && f.kind == cluster.Embedded {
+		problems = append(problems, errors.New("--keep: the embedded cluster ends with kbench"))
+	}
 	if f.keep && f.ownBrokers() {
 		problems = append(problems, f.canKeep(ctx, plan))
 	}

@@ -93,6 +93,9 @@ func TestAnExternalClusterIsLeftAsItWas(t *testing.T) {
 		t.Errorf("topics left: %q", left)
 	}
 	command(t, reports.ExitInterrupted, append(args, "--out", filepath.Join(dir, "cut"), "--timeout", "1500ms", "--set", "load.duration=1m")...)
+	if meta, err := rundir.Load(filepath.Join(dir, "cut")); err != nil || meta.Stage != rundir.Interrupted || meta.Clock.MeasureStart == 0 {
+		t.Errorf("it was not cut off in the middle: %+v, %v", meta, err)
+	}
 	if left := topicsOf(t, c.Bootstrap()); len(left) > 0 {
 		t.Errorf("topics left by a run that was cut off: %q", left)
 	}

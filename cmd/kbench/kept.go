@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"slices"
 	"strings"
@@ -87,6 +88,9 @@ func (f *fleet) canKeep(ctx context.Context, plan []planned) error {
 	if f.limits.cpus != 0 || f.limits.memory != "" {
 		return errors.New("--keep: a cluster that stays has no --broker-cpus and --broker-memory")
 	}
+	if err := kept.CheckName(first.Name); err != nil {
+		return fmt.Errorf("--keep names the cluster after the scenario: %w", err)
+	}
 	store, err := keeper(f.note)
 	if err != nil {
 		return err
@@ -126,10 +130,10 @@ func (f *fleet) keepUp(ctx context.Context, s scenarios.Scenario, b *berth) (*be
 	return f.reached(b)
 }
 
-// stays tells, at the end, how to go on with a cluster that was left up.
-func (f *fleet) stays() {
+// stays tells, at the end, how to go on with a cluster that was left up. Nobody is spared that: it takes the machine's room.
+func (f *fleet) stays(w io.Writer) {
 	if f.keep && f.kept != nil && f.ownBrokers() {
-		f.note("cluster %s stays up: kbench run --bootstrap-server %s, and at last kbench cluster down %[1]s", f.kept.Spec.Name, strings.Join(f.bootstrap, ","))
+		fmt.Fprintf(w, "cluster %s stays up: kbench run --bootstrap-server %s, and at last kbench cluster down %[1]s\n", f.kept.Spec.Name, strings.Join(f.bootstrap, ","))
 	}
 }
 

@@ -71,6 +71,9 @@ func (j *job) resumed() error {
 	if j.flags.out != "" && filepath.Clean(j.flags.out) != filepath.Clean(j.flags.resume) {
 		return fmt.Errorf("--out %s and --resume %s: runs that are resumed stay in their folder", j.flags.out, j.flags.resume)
 	}
+	if j.flags.keep {
+		return errors.New("--keep: a plan that is gone on with has a cluster of its own, which ends with it")
+	}
 	for _, fixed := range []struct {
 		flag      string
 		given     *string

@@ -71,6 +71,10 @@ func (a *app) report(ctx context.Context, dirs []string, f reportFlags) error {
 	case f.objective != "":
 		return usage(errors.New("--objective ranks the runs of one folder: such as kbench report kbench-runs/grid-… --objective 'max throughput'"))
 	}
+	unmade := 0
+	for _, dir := range dirs {
+		unmade += rundir.Unmade(dir)
+	}
 	dirs, err := runDirs(dirs)
 	if err != nil {
 		return usage(err)
@@ -114,6 +118,10 @@ func (a *app) report(ctx context.Context, dirs []string, f reportFlags) error {
 		}
 	}
 	a.exit = reports.Several(docs).ExitCode
+	if unmade > 0 { // a plan that is not complete is no success
+		fmt.Fprintf(a.err, "kbench: %s of plans have not been made\n", plural(unmade, "run"))
+		a.exit = reports.CombinedExit([]int{a.exit, reports.ExitInconclusive})
+	}
 	return nil
 }
 

@@ -153,7 +153,7 @@ func (a *app) run(ctx context.Context, f runFlags, args []string) error {
 	err = j.runAll(ctx)
 	j.stopped = codeOf(err)
 	err = errors.Join(err, j.report())
-	j.fleet.stays()
+	j.fleet.stays(j.app.err)
 	return err
 }
 
@@ -309,6 +309,11 @@ func noSecrets(name string, s scenarios.Scenario) error {
 	for _, of := range []map[string]string{s.Client, consumerSettings(s), processorSettings(s)} {
 		if secret := secretIn(of); secret != "" {
 			return fmt.Errorf("%s: %s is a secret and would be written into the run directory: give it by --command-config or -X", name, secret)
+		}
+	}
+	for _, flag := range s.Cluster.JVM {
+		if property, value, _ := strings.Cut(flag, "="); secretIn(map[string]string{strings.ToLower(property): value}) != "" {
+			return fmt.Errorf("%s: cluster.jvm has a secret, %s, which would be written into the run directory: start such a cluster apart, and give its address", name, property)
 		}
 	}
 	if secret := secretIn(s.Cluster.Config); secret != "" {
@@ -532,7 +537,7 @@ func (j *job) add(p planned, d reports.Document, m rundir.Meta) {
 
 // discard removes the topics of a run that is over and judged: the next ones need the room, and the brokers' care.
 func (j *job) discard(m rundir.Meta) {
-	if j.fleet.current == nil || j.flags.keep || j.fleet.kind == cluster.External && m.Stage == rundir.Complete {
+	if j.fleet.current == nil || j.flags.keep || j.fleet.kind == cluster.External { // there a run removes its own
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)

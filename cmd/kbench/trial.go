@@ -27,7 +27,8 @@ const (
 
 	byHost     = "machine" // limits a trial in which the host took processors away
 	muchStolen = 0.03      // share of the processors, in a trial's worst second, with which a miss says nothing of the rate
-	mostStolen = 8         // trials that do not count for it: a machine that is always robbed is measured as it is
+	mostStolen = 8         // trials of a search that do not count for it, and in a row: a machine that is always robbed is
+	mostRobbed = 2         // measured as it is, and what the search has to find out has its time
 )
 
 // errHopeless ends a trial that can hold nothing any more.
@@ -115,11 +116,7 @@ func (h *hunt) took(ctx context.Context, t reports.CapacityTrial, s reports.Summ
 	t.Held = len(t.Why) == 0
 	cut := s.Meta.Stage != rundir.Complete && !t.EndedEarly
 	t.Counts = t.Phase != string(capacity.WarmUp) && !cut
-	if share := stolen(s.Figures.Resources); t.Counts && !t.Held && share > muchStolen && len(h.stolen) < mostStolen {
-		h.stolen = append(h.stolen, share)
-		t.Counts = false
-		t.Why = slices.Insert(t.Why, 0, reports.Miss{Limit: byHost, Detail: fmt.Sprintf("the machine's host took %.0f%% of its processors away", share*100)})
-	}
+	h.excuse(&t, stolen(s.Figures.Resources))
 	if t.Counts && !t.Held {
 		h.advice = append(h.advice, s.Figures.Throughput.LargerBatches)
 	}
@@ -211,6 +208,23 @@ func limitOf(o reports.Threshold, by *string) string {
 	return "objective"
 }
 
+// excuse has a trial not count that was too slow while the machine's host took processors away. What broke a promise, or could not
+// be judged alone, is no matter of speed.
+func (h *hunt) excuse(t *reports.CapacityTrial, share float64) {
+	if !t.Counts || t.Verdict == reports.Violated || share <= muchStolen || !slices.ContainsFunc(t.Why, overloaded) ||
+		h.robbed >= mostRobbed || len(h.stolen) >= mostStolen {
+		h.robbed = 0
+		return
+	}
+	h.robbed++
+	h.stolen = append(h.stolen, share)
+	t.Counts = false
+	t.Why = slices.Insert(t.Why, 0, reports.Miss{Limit: byHost, Detail: fmt.Sprintf("the machine's host took %.0f%% of its processors away", share*100)})
+}
+
+// overloaded is a miss that the rate of the trial made, or may have made.
+func overloaded(m reports.Miss) bool { return m.Limit != "verdict" && m.Limit != byHost }
+
 // disturbed is a trial that missed while the machine's host took processors away, and does not count for it.
 func disturbed(t reports.CapacityTrial) bool {
 	return !t.Counts && len(t.Why) > 0 && t.Why[0].Limit == byHost
@@ -219,10 +233,10 @@ func disturbed(t reports.CapacityTrial) bool {
 // stolen is the share of the processors that the machine's host took away in the worst second, 0 where that is not known: a
 // machine that does not tell of it is measured as it is.
 func stolen(r *stats.Resources) float64 {
-	if r == nil || r.Machine.Steal.Peak == nil || r.Machine.CPUs == nil || *r.Machine.CPUs <= 0 {
+	if r == nil || r.Machine.Steal.Peak == nil || r.Machine.All == nil || *r.Machine.All <= 0 {
 		return 0
 	}
-	return *r.Machine.Steal.Peak / *r.Machine.CPUs
+	return *r.Machine.Steal.Peak / *r.Machine.All
 }
 
 // foreign is the share of the machine's processors that went to what is neither kbench nor its brokers; false where that is

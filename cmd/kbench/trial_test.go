@@ -85,23 +85,26 @@ func TestAMissWhileTheHostTookProcessorsDoesNotCount(t *testing.T) {
 		steal  float64 // in the worst second, of two processors
 		missed bool
 		before int
+		row    int
 		counts bool
 	}{
-		"missed, robbed":           {0.18, true, 0, false},
-		"held, robbed":             {0.18, false, 0, true},
-		"missed, hardly robbed":    {0.02, true, 0, true},
-		"missed, the last time":    {0.18, true, mostStolen - 1, false},
-		"missed, as always robbed": {0.18, true, mostStolen, true},
+		"missed, robbed":           {0.18, true, 0, 0, false},
+		"held, robbed":             {0.18, false, 0, 0, true},
+		"missed, hardly robbed":    {0.02, true, 0, 0, true},
+		"missed, the last time":    {0.18, true, mostStolen - 1, 0, false},
+		"missed, as always robbed": {0.18, true, mostStolen, 0, true},
+		"missed, robbed again":     {0.18, true, 1, mostRobbed - 1, false},
+		"missed, robbed each time": {0.18, true, 2, mostRobbed, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			trial, s := heldTrial()
 			s.Figures.Throughput.SentPerS = trial.SentPerS
 			s.Document.Verdict, s.Document.AsExpected = reports.Holds, true
-			s.Figures.Resources = &stats.Resources{Machine: stats.Machine{CPUs: new(2.0), Steal: stats.Level{Peak: &c.steal}}}
+			s.Figures.Resources = &stats.Resources{Machine: stats.Machine{All: new(2.0), Steal: stats.Level{Peak: &c.steal}}}
 			if c.missed {
 				s.Figures.Growth.Unacked = &behind
 			}
-			h := hunt{job: job{fleet: &fleet{}}, opts: capacityFlags{keepTrials: true}, stolen: make([]float64, c.before)}
+			h := hunt{job: job{fleet: &fleet{}}, opts: capacityFlags{keepTrials: true}, stolen: make([]float64, c.before), robbed: c.row}
 			h.doc.Objectives = []string{"ack.p99<20ms"}
 			trial.Phase = string(capacity.Bisecting)
 			got, err := h.took(t.Context(), trial, s)
@@ -119,6 +122,7 @@ func TestTheVerdictOfASearchIsTheWorstOfWhatItsLoadDidNotPrevent(t *testing.T) {
 	held := reports.CapacityTrial{Verdict: reports.Holds}
 	open := reports.CapacityTrial{Verdict: reports.Inconclusive, Why: []reports.Miss{{Limit: "verdict"}}}
 	tooMuch := reports.CapacityTrial{Verdict: reports.Inconclusive, Why: []reports.Miss{{Limit: "acknowledgements"}, {Limit: "verdict"}}}
+	robbed := reports.CapacityTrial{Verdict: reports.Inconclusive, Why: []reports.Miss{{Limit: byHost}, {Limit: "verdict"}}}
 	early := reports.CapacityTrial{Verdict: reports.Inconclusive, EndedEarly: true}
 	broken := reports.CapacityTrial{Verdict: reports.Violated, Why: []reports.Miss{{Limit: "acknowledgements"}, {Limit: "verdict"}}}
 	unjudged := reports.CapacityTrial{Verdict: reports.Unjudged}
@@ -126,13 +130,14 @@ func TestTheVerdictOfASearchIsTheWorstOfWhatItsLoadDidNotPrevent(t *testing.T) {
 		trials []reports.CapacityTrial
 		want   string
 	}{
-		"none":                              {nil, reports.Inconclusive},
-		"all held":                          {[]reports.CapacityTrial{held, held}, reports.Holds},
-		"one could not be judged":           {[]reports.CapacityTrial{held, open, held}, reports.Inconclusive},
-		"one had too much":                  {[]reports.CapacityTrial{held, tooMuch, early}, reports.Holds},
-		"all had too much":                  {[]reports.CapacityTrial{tooMuch, early}, reports.Inconclusive},
-		"nobody judges":                     {[]reports.CapacityTrial{unjudged, tooMuch}, reports.Unjudged},
-		"one was violated, by too much too": {[]reports.CapacityTrial{held, open, broken, held}, reports.Violated},
+		"none":                    {nil, reports.Inconclusive},
+		"all held":                {[]reports.CapacityTrial{held, held}, reports.Holds},
+		"one could not be judged": {[]reports.CapacityTrial{held, open, held}, reports.Inconclusive},
+		"one was robbed, and could not be judged": {[]reports.CapacityTrial{held, robbed}, reports.Inconclusive},
+		"one had too much":                        {[]reports.CapacityTrial{held, tooMuch, early}, reports.Holds},
+		"all had too much":                        {[]reports.CapacityTrial{tooMuch, early}, reports.Inconclusive},
+		"nobody judges":                           {[]reports.CapacityTrial{unjudged, tooMuch}, reports.Unjudged},
+		"one was violated, by too much too":       {[]reports.CapacityTrial{held, open, broken, held}, reports.Violated},
 	} {
 		if got := verdictOf(c.trials); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)

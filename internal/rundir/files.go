@@ -59,6 +59,36 @@ func Runs(dir string) ([]string, error) {
 	return runs, nil
 }
 
+// Unmade is how many runs of plans, among those that a folder stands for as Runs has it, have not begun.
+func Unmade(dir string) int {
+	unmade := 0
+	for _, at := range append(subfolders(dir), dir) {
+		p, err := LoadPlan(at)
+		if err != nil {
+			continue // no plan; a broken one is an error of Runs
+		}
+		for _, r := range p.Runs {
+			if _, _, found := r.Latest(at); !found {
+				unmade++
+			}
+		}
+	}
+	return unmade
+}
+
+// subfolders of a folder that is no run directory and has no plan.
+func subfolders(dir string) []string {
+	if runs, err := runsAt(dir); err != nil || len(runs) > 0 || HasPlan(dir) {
+		return nil
+	}
+	entries, _ := os.ReadDir(dir) // what cannot be read is an error of Runs
+	paths := make([]string, len(entries))
+	for i, entry := range entries {
+		paths[i] = filepath.Join(dir, entry.Name())
+	}
+	return paths
+}
+
 // runsAt are those of a run directory or of a plan; none where it is neither.
 func runsAt(dir string) ([]string, error) {
 	if HasPlan(dir) {

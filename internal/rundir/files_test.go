@@ -133,6 +133,11 @@ func TestRunsOfAFolder(t *testing.T) {
 			t.Errorf("runs of %s: %v, %v, want %v", of, got, err, want)
 		}
 	}
+	for of, want := range map[string]int{root: 1, a: 0, several: 1, filepath.Join(root, "nothing"): 0} {
+		if got := Unmade(of); got != want {
+			t.Errorf("%d runs of %s have not begun, want %d", got, of, want)
+		}
+	}
 	if _, err := Runs(filepath.Join(root, "nothing")); err == nil {
 		t.Error("a folder that is not there has runs")
 	}

@@ -19,6 +19,7 @@ type Resources struct {
 // Machine is all of it, or the container that kbench runs in. Cores are processors' worth of time.
 type Machine struct {
 	CPUs       *float64 // that may be used: the machine's, or what the control group allows
+	All        *float64 // the machine's, whatever a control group allows
 	CPU        Level    // cores
 	IOWait     Level    // cores idle while a disk was waited for
 	Steal      Level    // cores that the host took
@@ -90,6 +91,7 @@ type usage struct {
 	procs  map[string]*Process
 	last   *rundir.Sample
 	cpus   *float64
+	all    *float64
 	looked int64 // ns
 	rep    Replicas
 }
@@ -185,11 +187,11 @@ func (u *usage) machine(a, b *rundir.Sample) {
 		return
 	}
 	from, to := a.Machine, b.Machine
-	cpus := float64(to.CPUs)
+	cpus, all := float64(to.CPUs), float64(to.CPUs)
 	if to.Quota > 0 {
 		cpus = min(cpus, to.Quota)
 	}
-	u.cpus = &cpus
+	u.cpus, u.all = &cpus, &all
 	for figure, us := range map[string]int64{"cpu": to.BusyUs - from.BusyUs, "iowait": to.WaitUs - from.WaitUs, "steal": to.StealUs - from.StealUs} {
 		u.used(ofMachine, ofMachine, figure, a.At, b.At, float64(max(0, us))*1000, 1)
 	}
@@ -305,7 +307,7 @@ func (u *usage) summary() *Resources {
 	}
 	r := &Resources{Replicas: u.rep}
 	r.Machine = Machine{
-		CPUs: u.cpus, CPU: level(ofMachine, "cpu", 1), IOWait: level(ofMachine, "iowait", 1), Steal: level(ofMachine, "steal", 1),
+		CPUs: u.cpus, All: u.all, CPU: level(ofMachine, "cpu", 1), IOWait: level(ofMachine, "iowait", 1), Steal: level(ofMachine, "steal", 1),
 		Throttled: level(ofMachine, "throttled", 1), Loopback: level(ofMachine, "loopback", second),
 		NetworkIn: level(ofMachine, "network_in", second), NetworkOut: level(ofMachine, "network_out", second),
 		DiskRead: level(ofMachine, "disk_read", second), DiskWrite: level(ofMachine, "disk_written", second),
