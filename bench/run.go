@@ -308,10 +308,10 @@ func (r *run) dismiss() {
 	}
 }
 
-// close writes down how the run ended. A run that was broken off is healed and stopped by the stages themselves.
 // leaveLimit bounds what a run that is over still asks of the cluster.
 const leaveLimit = 5 * time.Second
 
+// close writes down how the run ended. A run that was broken off is healed and stopped by the stages themselves.
 func (r *run) close(ctx context.Context, err error) (rundir.Meta, error) {
 	stage := rundir.Complete
 	if err == nil && ctx.Err() != nil {

@@ -252,8 +252,8 @@ func (r *run) stopReaders(ctx context.Context) error {
 	return nil
 }
 
-// discardTopics removes what the run made on a cluster that outlives it, once. What could not be removed
-// is tried again when the run closes.
+// discardTopics removes what the run made on a cluster that outlives it. What could not be removed is tried again at the next
+// call.
 func (r *run) discardTopics(ctx context.Context) {
 	if r.Keep || r.Cluster.Info().Kind != "external" {
 		return

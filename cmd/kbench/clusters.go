@@ -173,11 +173,15 @@ func (f *fleet) bringUp(ctx context.Context, s scenarios.Scenario) (*berth, erro
 	f.made++
 	f.note("cluster: %s (%s)", f.kind, f.why)
 	b := &berth{why: f.why, cold: true}
+	kind := f.kind
 	if f.keep && f.ownBrokers() {
-		return f.keepUp(ctx, s, b)
+		if err := f.keepUp(ctx, s); err != nil {
+			return nil, err
+		}
+		kind = cluster.External // to the runs it is as any other that was kept
 	}
 	var err error
-	switch f.kind {
+	switch kind {
 	case cluster.Local:
 		var options local.Options
 		if options, err = f.localOptions(s); err != nil {
@@ -202,12 +206,6 @@ func (f *fleet) bringUp(ctx context.Context, s scenarios.Scenario) (*berth, erro
 		}
 		return nil, err
 	}
-	return f.reached(b)
-}
-
-// reached gives a cluster that is up what talks to it.
-func (f *fleet) reached(b *berth) (*berth, error) {
-	var err error
 	direct := b.cluster.Bootstrap()
 	if d, ok := b.cluster.(cluster.Direct); ok {
 		direct = d.Direct()

@@ -11,7 +11,6 @@ import (
 
 	"github.com/kbench/kbench/internal/cluster"
 	"github.com/kbench/kbench/internal/cluster/kept"
-	"github.com/kbench/kbench/internal/driver/franz"
 	"github.com/kbench/kbench/scenarios"
 )
 
@@ -102,32 +101,26 @@ func (f *fleet) canKeep(ctx context.Context, plan []planned) error {
 	return err
 }
 
-// keepUp starts a cluster that stays when kbench has ended, under the scenario's name, and takes it as any other that was kept.
-func (f *fleet) keepUp(ctx context.Context, s scenarios.Scenario, b *berth) (*berth, error) {
-	if f.kept == nil {
-		store, err := keeper(f.note)
-		if err != nil {
-			return nil, err
-		}
-		spec := keptSpec(s.Name, s)
-		if spec.Kind, spec.Steady = f.kind, f.steady; f.kind == cluster.Docker {
-			spec.Image = f.limits.image
-		}
-		k, err := store.Up(ctx, spec)
-		if err != nil {
-			return nil, fmt.Errorf("cluster %s: %w", spec.Name, err)
-		}
-		f.keeper, f.kept, f.bootstrap = store, &k, k.Bootstrap
+// keepUp starts a cluster that stays when kbench has ended, under the scenario's name. It is up already where it had to be taken
+// anew.
+func (f *fleet) keepUp(ctx context.Context, s scenarios.Scenario) error {
+	if f.kept != nil {
+		return nil
 	}
-	admin, err := franz.NewAdmin(f.bootstrap, nil)
+	store, err := keeper(f.note)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	b.admin = admin
-	if b.cluster, err = f.openExternal(ctx, admin); err != nil {
-		return nil, errors.Join(err, admin.Close())
+	spec := keptSpec(s.Name, s)
+	if spec.Kind, spec.Steady = f.kind, f.steady; f.kind == cluster.Docker {
+		spec.Image = f.limits.image
 	}
-	return f.reached(b)
+	k, err := store.Up(ctx, spec)
+	if err != nil {
+		return fmt.Errorf("cluster %s: %w", spec.Name, err)
+	}
+	f.keeper, f.kept, f.bootstrap = store, &k, k.Bootstrap
+	return nil
 }
 
 // stays tells, at the end, how to go on with a cluster that was left up. Nobody is spared that: it takes the machine's room.

@@ -25,7 +25,7 @@ const (
 	endChunk // the session closed its log itself; its count is that of all operations
 )
 
-// Codings of a chunk's payload. Logs are written with S2: a quarter larger than with zstd, for a fifth of the time, which is
+// Codings of a chunk's payload. Logs are written with S2: a third larger than with zstd, for a small part of the time, which is
 // the sender's.
 const (
 	plain     = iota

@@ -35,34 +35,37 @@ func Load(dir string) (Meta, error) {
 // Runs are the run directories that a folder stands for: itself, or those that the folders directly in it stand for, by name; of
 // a plan those that count, in its order: each run's latest attempt, and no warm-up. An error where there are none.
 func Runs(dir string) ([]string, error) {
-	runs, err := runsAt(dir)
-	if err != nil || len(runs) > 0 {
-		return runs, err
-	}
-	if HasPlan(dir) {
-		return nil, fmt.Errorf("no run in %s has begun", dir)
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	places, err := places(dir)
+	if err != nil {
 		return nil, err
 	}
-	for _, entry := range entries {
-		in, err := runsAt(filepath.Join(dir, entry.Name()))
-		if err != nil {
-			return nil, err
+	var runs []string
+	for _, at := range places {
+		switch {
+		case HasPlan(at):
+			in, err := planRuns(at)
+			if err != nil {
+				return nil, err
+			}
+			runs = append(runs, in...)
+		case isRun(at):
+			runs = append(runs, at)
 		}
-		runs = append(runs, in...)
 	}
-	if len(runs) == 0 {
-		return nil, fmt.Errorf("%s is no run directory: it has no %s, and no folder in it has one", dir, MetaFile)
+	switch {
+	case len(runs) > 0:
+		return runs, nil
+	case HasPlan(dir):
+		return nil, fmt.Errorf("no run in %s has begun", dir)
 	}
-	return runs, nil
+	return nil, fmt.Errorf("%s is no run directory: it has no %s, and no folder in it has one", dir, MetaFile)
 }
 
 // Unmade is how many runs of plans, among those that a folder stands for as Runs has it, have not begun.
 func Unmade(dir string) int {
 	unmade := 0
-	for _, at := range append(subfolders(dir), dir) {
+	places, _ := places(dir) // what cannot be read is an error of Runs
+	for _, at := range places {
 		p, err := LoadPlan(at)
 		if err != nil {
 			continue // no plan; a broken one is an error of Runs
@@ -76,28 +79,25 @@ func Unmade(dir string) int {
 	return unmade
 }
 
-// subfolders of a folder that is no run directory and has no plan.
-func subfolders(dir string) []string {
-	if runs, err := runsAt(dir); err != nil || len(runs) > 0 || HasPlan(dir) {
-		return nil
-	}
-	entries, _ := os.ReadDir(dir) // what cannot be read is an error of Runs
-	paths := make([]string, len(entries))
-	for i, entry := range entries {
-		paths[i] = filepath.Join(dir, entry.Name())
-	}
-	return paths
-}
-
-// runsAt are those of a run directory or of a plan; none where it is neither.
-func runsAt(dir string) ([]string, error) {
-	if HasPlan(dir) {
-		return planRuns(dir)
-	}
-	if _, err := os.Stat(filepath.Join(dir, MetaFile)); err == nil {
+// places are where the runs of a folder are: in itself, where it is a run directory or has a plan, else in what lies in it.
+func places(dir string) ([]string, error) {
+	if HasPlan(dir) || isRun(dir) {
 		return []string{dir}, nil
 	}
-	return nil, nil
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	all := make([]string, len(entries))
+	for i, entry := range entries {
+		all[i] = filepath.Join(dir, entry.Name())
+	}
+	return all, nil
+}
+
+func isRun(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, MetaFile))
+	return err == nil
 }
 
 func parse(b []byte) (Meta, error) {
