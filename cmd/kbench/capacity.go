@@ -372,7 +372,7 @@ func (h *hunt) settle(ctx context.Context, t reports.CapacityTrial) {
 	rest := 500 * time.Millisecond
 	switch {
 	case disturbed(t):
-		rest = 10 * time.Second // for the host to lend its processors again
+		rest = 10 * time.Second // for the host to lend again what it took
 	case !t.Held:
 		rest = 2 * time.Second
 	}
@@ -527,6 +527,10 @@ func (h *hunt) warn(o capacity.Outcome, ended error) {
 	if o.Drifted {
 		say("the system changed while it was searched: later trials contradict earlier ones, and the interval does not contain that")
 	}
+	if o.Dip > 0 {
+		say("%s, the first rate, missed though higher ones held: with less load clients send smaller batches, of which each costs as much; a larger client.linger.ms evens that out, and 'kbench run' shows that rate by itself",
+			perSecond(o.Dip))
+	}
 	if by := h.doc.LimitedBy; by != nil && *by == "client" {
 		say("the machine that makes the load is the limit, not the cluster: use a larger one, or more producers")
 	}
@@ -543,7 +547,7 @@ func (h *hunt) warn(o capacity.Outcome, ended error) {
 		}
 	}
 	if n := len(h.stolen); n > 0 {
-		say("the machine's host took up to %.0f%% of its processors away in %s that missed (steal), as hosts do that lend processors for a while: such a miss does not count, and a load that lasts longer than a trial may find less",
+		say("the machine's host took up to %.0f%% of its processors away in %s that missed (steal), as hosts do that lend processors or memory for a while: such a miss does not count, and a load that lasts longer than a trial may find less",
 			slices.Max(h.stolen)*100, plural(n, "trial"))
 	}
 	dropped := 0

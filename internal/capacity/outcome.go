@@ -20,6 +20,7 @@ type Outcome struct {
 	Confirmed      float64 // rate of the confirming trial that passed
 	Passed, Failed float64 // the highest rate that passed, the lowest that failed
 	Drifted        bool    // the later trials contradict the earlier ones
+	Dip            float64 // the first rate, where it failed and is clearly below the edge; else 0
 	Trials         int
 }
 
@@ -39,6 +40,9 @@ func (s *Search) Outcome() Outcome {
 	}
 	o.Low, o.Rate, o.High = s.fit.interval()
 	o.Precise = s.fit.precise(s.o.Precision)
+	if passed, failed := s.at(s.o.Start); failed > passed && s.o.Start < o.Low/clearly {
+		o.Dip = s.o.Start
+	}
 	o.Status = Loose
 	if c := s.confirmed(); c != nil {
 		o.Confirmed, o.Status = c.Rate, Found

@@ -2,8 +2,9 @@
 // what to try next it names a rate, told how that went it knows more. There is no clock and no randomness in it, so a search
 // is repeated by its results. It is a leaf.
 //
-// The search doubles the rate until a trial fails, then bisects by a model of what the trials so far say (fit.go), and ends
-// with a longer trial at the low end of its interval. docs/methodology.md gives the reasons and the sources.
+// The search doubles the rate until a trial fails (it looks once beyond the first rate, should that fail), then bisects by a
+// model of what the trials so far say (fit.go), and ends with a longer trial at the low end of its interval.
+// docs/methodology.md gives the reasons and the sources.
 package capacity
 
 import (
@@ -94,8 +95,12 @@ func (s *Search) wanted() (Trial, bool) {
 	switch {
 	case pass == 0 && fail == 0:
 		return Trial{Doubling, s.o.Start}, true
-	case fail == 0:
+	case s.climbing(pass):
 		return Trial{Doubling, math.Min(pass*factor, s.o.Highest)}, true
+	case pass == 0 && s.failed() == s.o.Start && s.o.Start < s.o.Highest:
+		// Less load is not always easier: small batches cost more each. Nothing was seen to hold yet, so one look above
+		// comes before all looks below.
+		return Trial{Doubling, math.Min(s.o.Start*factor, s.o.Highest)}, true
 	case pass == 0:
 		return Trial{Doubling, math.Max(fail/factor/factor, s.o.Lowest)}, true
 	}
@@ -133,6 +138,23 @@ func (s *Search) bounds() (pass, fail float64) {
 		}
 	}
 	return pass, fail
+}
+
+// climbing tells whether the last trial was of the doubling, and passed at a rate above all that failed.
+func (s *Search) climbing(pass float64) bool {
+	n := len(s.results)
+	return n > 0 && s.results[n-1].Phase == Doubling && s.results[n-1].Passed && pass > s.failed()
+}
+
+// failed is the highest rate that failed; 0: none.
+func (s *Search) failed() float64 {
+	highest := 0.0
+	for _, r := range s.results {
+		if r.Phase != WarmUp && !r.Passed {
+			highest = math.Max(highest, r.Rate)
+		}
+	}
+	return highest
 }
 
 // ceiling tells whether the highest rate is met, more often than not.

@@ -40,6 +40,11 @@ func hiccups(of system, share float64) system {
 	return func(rng *rand.Rand, rate float64, n int) bool { return of(rng, rate, n) && rng.Float64() >= share }
 }
 
+// dip makes every rate up to a limit fail, too.
+func dip(of system, limit float64) system {
+	return func(rng *rand.Rand, rate float64, n int) bool { return rate > limit && of(rng, rate, n) }
+}
+
 // moving has an edge that goes from one rate to another in so many trials.
 func moving(from, to float64, trials int) system {
 	return func(rng *rand.Rand, rate float64, n int) bool {
@@ -102,6 +107,7 @@ func TestSearchesOnManySeeds(t *testing.T) {
 		"one trial of ten fails by accident": {hiccups(knee(24_000, 8, 0.3), 0.1), 24_000, 0.07, 0.5},
 		"a hard limit":                       {hard(31_000), 31_000, 0.02, 0},
 		"a hard limit below the start":       {hard(700), 700, 0.02, 0},
+		"less load is not easier":            {dip(knee(24_000, 8, 0.3), 3_000), 24_000, 0.05, 0.2},
 		"it warms up":                        {moving(12_000, 24_000, 6), 24_000, 0.06, 0.2},
 	} {
 		t.Run(name, func(t *testing.T) {
