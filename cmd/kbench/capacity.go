@@ -528,7 +528,7 @@ func (h *hunt) warn(o capacity.Outcome, ended error) {
 		say("the system changed while it was searched: later trials contradict earlier ones, and the interval does not contain that")
 	}
 	if o.Dip > 0 {
-		say("%s, the first rate, missed though higher ones held: with less load clients send smaller batches, of which each costs as much; a larger client.linger.ms evens that out, and 'kbench run' shows that rate by itself",
+		say("%s, the first rate, missed though higher ones held: by accident, or since clients send smaller batches at less load, of which each costs as much (a larger client.linger.ms evens that out); 'kbench run' shows that rate by itself",
 			perSecond(o.Dip))
 	}
 	if by := h.doc.LimitedBy; by != nil && *by == "client" {

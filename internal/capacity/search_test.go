@@ -177,6 +177,31 @@ func TestOneAccidentDecidesNothing(t *testing.T) {
 	}
 }
 
+func TestAFirstRateThatMissesIsLookedPastOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		sys   system
+		rates []float64 // of the first trials that count
+		dip   float64
+	}{
+		"higher ones hold":    {dip(hard(31_000), 3_000), []float64{2000, 4000, 8000, 16000, 32000}, 2000},
+		"none above holds":    {hard(700), []float64{2000, 4000, 500}, 0},
+		"the first one holds": {hard(31_000), []float64{2000, 4000, 8000}, 0},
+		"it is near the edge": {hard(1_950), []float64{2000, 4000, 500}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, _ := search(t, options(), c.sys, budget, 1)
+			for i, want := range c.rates {
+				if got := s.results[i+1].Rate; got != want { // after the warm-up
+					t.Errorf("trial %d is at %v/s, want %v/s", i+1, got, want)
+				}
+			}
+			if o := s.Outcome(); o.Status != Found || o.Dip != c.dip {
+				t.Errorf("it comes to %+v, want a dip at %v/s", o, c.dip)
+			}
+		})
+	}
+}
+
 func TestAFailedConfirmationIsTriedAgainLowerOrElseTold(t *testing.T) {
 	confirms := 0
 	s := New(options())
