@@ -68,16 +68,18 @@ func Put(value []byte, h Head) { PutSummed(value, h, Sum(value[Size:])) }
 func PutSummed(value []byte, h Head, body uint64) {
 	_ = value[Size-1]
 	le := binary.LittleEndian
-	le.PutUint32(value, magic|uint32(h.Attempt)<<24)
-	le.PutUint16(value[4:], h.Producer)
-	le.PutUint16(value[6:], h.Session)
-	le.PutUint64(value[8:], h.Run)
-	le.PutUint64(value[16:], h.Seq)
-	le.PutUint64(value[24:], uint64(h.Intended))
-	le.PutUint32(value[32:], h.Txn)
-	le.PutUint32(value[36:], uint32(len(value)))
-	le.PutUint64(value[40:], body)
-	le.PutUint64(value[40:], xxhash.Sum64(value[:Size])^h.Cover)
+	head := words{
+		uint64(magic|uint32(h.Attempt)<<24) | uint64(h.Producer)<<32 | uint64(h.Session)<<48,
+		h.Run, h.Seq, uint64(h.Intended),
+		uint64(h.Txn) | uint64(uint32(len(value)))<<32,
+		body,
+	}
+	le.PutUint64(value, head[0])
+	le.PutUint64(value[8:], head[1])
+	le.PutUint64(value[16:], head[2])
+	le.PutUint64(value[24:], head[3])
+	le.PutUint64(value[32:], head[4])
+	le.PutUint64(value[40:], head.sum()^h.Cover)
 }
 
 // Peek reads a value's head without verifying anything but its magic.
@@ -109,10 +111,8 @@ func GetCovered(value []byte, cover uint64) (Head, error) {
 	}
 	h.Cover = cover
 	le := binary.LittleEndian
-	var summed [Size]byte
-	copy(summed[:], value[:40])
-	le.PutUint64(summed[40:], Sum(value[Size:]))
-	if int(le.Uint32(value[36:])) != len(value) || xxhash.Sum64(summed[:])^cover != le.Uint64(value[40:]) {
+	head := words{le.Uint64(value), le.Uint64(value[8:]), le.Uint64(value[16:]), le.Uint64(value[24:]), le.Uint64(value[32:]), Sum(value[Size:])}
+	if int(le.Uint32(value[36:])) != len(value) || head.sum()^cover != le.Uint64(value[40:]) {
 		return h, ErrCorrupt
 	}
 	return h, nil

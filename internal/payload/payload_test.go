@@ -2,8 +2,12 @@ package payload
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"math/rand/v2"
 	"testing"
+
+	"github.com/cespare/xxhash/v2"
 )
 
 func sample() Head {
@@ -99,12 +103,31 @@ func BenchmarkPut(b *testing.B) {
 	}
 }
 
-// BenchmarkPutSummed is what a sender pays whose bodies are summed once.
+// BenchmarkPutSummed is what a sender pays whose bodies are summed once. Its values stand scattered over more memory than the
+// processor's caches hold, as places in flight do.
 func BenchmarkPutSummed(b *testing.B) {
-	value := make([]byte, 1024)
-	sum := Sum(value[Size:])
+	const size, places = 100, 1 << 18
+	values := make([]byte, places*size)
 	b.ReportAllocs()
+	h := sample()
 	for b.Loop() {
-		PutSummed(value, sample(), sum)
+		h.Seq++
+		at := int(h.Seq * 0x9E3779B1 % places * size)
+		PutSummed(values[at:at+size], h, 5)
+	}
+}
+
+func TestAHeadsSumIsXXH64(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 10_000 {
+		var w words
+		var b []byte
+		for i := range w {
+			w[i] = rng.Uint64() >> rng.UintN(65)
+			b = binary.LittleEndian.AppendUint64(b, w[i])
+		}
+		if got, want := w.sum(), xxhash.Sum64(b); got != want {
+			t.Fatalf("%x: %x, want %x", b, got, want)
+		}
 	}
 }
