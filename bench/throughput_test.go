@@ -26,13 +26,14 @@ import (
 )
 
 // How fast kbench is, beside a peer that does the same work and records nothing, turn by turn in one run: the figure to read is
-// the ratio, the median of the pairs. -benchtime 5x makes five pairs; -bench /franz/ or /mock/ narrows it.
+// the ratio, the median of the pairs. -benchtime 5x makes five pairs; -bench /franz/ or /mock/ narrows it. Brokers' data are best
+// in memory (TMPDIR=/dev/shm).
 //
 //	go test -run - -bench Produce -benchtime 5x ./bench
 //	KBENCH_KAFKA_TOOLS=DIR go test -run - -bench 'Produce|Consume' -benchtime 5x ./bench
 //
 // With a folder that has the jars of org.apache.kafka:kafka-tools, Kafka's own performance tools take part as well; with
-// KBENCH_RDKAFKA_PERFORMANCE librdkafka's.
+// KBENCH_RDKAFKA_PERFORMANCE librdkafka's, with KBENCH_FRANZ_BENCH franz-go's.
 
 const benchPartitions = 6
 
@@ -54,20 +55,19 @@ func BenchmarkProduce(b *testing.B) {
 	b.Run("mock/confluent", func(b *testing.B) {
 		on := mockCluster(b)
 		eachLoad(b, func(b *testing.B, size int, asked map[string]string) {
-			pairs(b, on, size, asked, recordedBy(confluent.New(nil)), []peer{{"raw", rawConfluent}, {"raw-matching", matchingConfluent}})
+			always := func(use func(target)) { use(on) }
+			pairs(b, always, size, asked, recordedBy(confluent.New(nil)), []peer{{"raw", rawConfluent}, {"raw-matching", matchingConfluent}})
 		})
 	})
-	cluster := sync.OnceValue(func() []string { return steadyCluster(b) })
+	cluster := sync.OnceValue(func() []string { return warmCluster(b) })
 	b.Run("cluster/confluent", func(b *testing.B) {
-		on := benchmarkTopic(b, cluster())
 		eachLoad(b, func(b *testing.B, size int, asked map[string]string) {
-			pairs(b, on, size, asked, recordedBy(confluent.New(nil)), []peer{{"raw", rawConfluent}, {"raw-matching", matchingConfluent}, {"java", javaProducer}, {"c", cProducer}})
+			pairs(b, freshTopics(b, cluster()), size, asked, recordedBy(confluent.New(nil)), []peer{{"raw", rawConfluent}, {"raw-matching", matchingConfluent}, {"java", javaProducer}, {"c", cProducer}})
 		})
 	})
 	b.Run("cluster/franz", func(b *testing.B) {
-		on := benchmarkTopic(b, cluster())
 		eachLoad(b, func(b *testing.B, size int, asked map[string]string) {
-			pairs(b, on, size, asked, recordedBy(franz.New(nil)), []peer{{"raw", rawFranz}, {"java", javaProducer}, {"c", cProducer}})
+			pairs(b, freshTopics(b, cluster()), size, asked, recordedBy(franz.New(nil)), []peer{{"raw", rawFranz}, {"own", franzProducer}, {"java", javaProducer}, {"c", cProducer}})
 		})
 	})
 }
@@ -81,11 +81,12 @@ func BenchmarkConsume(b *testing.B) {
 			on := benchmarkTopic(b, bootstrap)
 			records := 1_000_000_000 / size // 10 million of 100 B
 			recordedBy(franz.New(nil)).run(b, on, size, records, produceSettings("1"))
+			always := func(use func(target)) { use(on) }
 			b.Run("confluent", func(b *testing.B) {
-				pairs(b, on, size, consumeSettings(), readBy(confluent.New(nil), records), []peer{{"raw", rawConfluentReaders(records)}, {"java", javaConsumer(records)}})
+				pairs(b, always, size, consumeSettings(), readBy(confluent.New(nil), records), []peer{{"raw", rawConfluentReaders(records)}, {"java", javaConsumer(records)}})
 			})
 			b.Run("franz", func(b *testing.B) {
-				pairs(b, on, size, consumeSettings(), readBy(franz.New(nil), records), []peer{{"raw", rawFranzReaders(records)}, {"java", javaConsumer(records)}})
+				pairs(b, always, size, consumeSettings(), readBy(franz.New(nil), records), []peer{{"raw", rawFranzReaders(records)}, {"java", javaConsumer(records)}})
 			})
 		})
 	}
@@ -103,18 +104,24 @@ func eachLoad(b *testing.B, run func(*testing.B, int, map[string]string)) {
 	}
 }
 
-// pairs runs kbench's way between those of its peers, and reports the ratios' medians.
-func pairs(b *testing.B, on target, size int, asked map[string]string, own peer, others []peer) {
-	records := 400_000_000 / max(size, 250) // some seconds' worth
-	others = slices.DeleteFunc(slices.Clone(others), func(p peer) bool { return p.name == "java" && !javaTools(b) || p.name == "c" && cTool() == "" })
-	others[0].run(b, on, size, records/4, asked) // warms the brokers up
+// pairs runs kbench's way between those of its peers, each on the topic that it is given, and reports the ratios' medians.
+func pairs(b *testing.B, topic func(use func(target)), size int, asked map[string]string, own peer, others []peer) {
+	records := 800_000_000 / max(size, 250) // some seconds' worth
+	others = slices.DeleteFunc(slices.Clone(others), func(p peer) bool {
+		return p.name == "java" && !javaTools(b) || p.name == "c" && cTool() == "" || p.name == "own" && franzTool() == ""
+	})
+	rateOf := func(p peer, records int) (rate float64) {
+		topic(func(on target) { rate = p.run(b, on, size, records, asked) })
+		return rate
+	}
+	rateOf(others[0], records/4) // the brokers' code for these settings
 	ratios, rates := make([][]float64, len(others)), []float64{}
 	for b.Loop() {
 		theirs := make([]float64, len(others))
 		for i, p := range others {
-			theirs[i] = p.run(b, on, size, records, asked)
+			theirs[i] = rateOf(p, records)
 		}
-		rate := own.run(b, on, size, records, asked)
+		rate := rateOf(own, records)
 		rates = append(rates, rate)
 		for i := range others {
 			ratios[i] = append(ratios[i], rate/theirs[i])
@@ -133,7 +140,36 @@ func median(list []float64) float64 {
 }
 
 func steadyCluster(b *testing.B) []string {
-	return clustertest.Start(b, local.Options{Steady: true, Heap: "1g"}).Bootstrap()
+	return clustertest.Start(b, local.Options{Steady: true, Heap: "1g", Config: map[string]string{"log.segment.delete.delay.ms": "100"}}).Bootstrap()
+}
+
+// warmCluster has compiled what it does most. Until it has, in the first half minute of load, a record costs its brokers several times
+// what it does later, and a ratio of two ways to send is that of how much of the two processors each leaves to the compilers.
+func warmCluster(b *testing.B) []string {
+	bootstrap := steadyCluster(b)
+	topic := freshTopics(b, bootstrap)
+	for until := time.Now().Add(30 * time.Second); time.Now().Before(until); {
+		topic(func(on target) { rawFranz(b, on, 100, 2_000_000, produceSettings("1")) })
+	}
+	return bootstrap
+}
+
+// freshTopics are topics that are used once and removed, so that the brokers go round the memory which holds their data: memory that
+// the machine has not used lately, and that it is given by a host, can take longer to come by than the records to be sent.
+func freshTopics(b *testing.B, bootstrap []string) func(use func(target)) {
+	return func(use func(target)) {
+		on := benchmarkTopic(b, bootstrap)
+		use(on)
+		admin, err := franz.NewAdmin(bootstrap, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer admin.Close()
+		if err := admin.DeleteTopic(b.Context(), on.topic); err != nil {
+			b.Fatal(err)
+		}
+		time.Sleep(500 * time.Millisecond) // its files go
+	}
 }
 
 // mockCluster is librdkafka's brokers in this process, which keep next to nothing.
@@ -301,8 +337,9 @@ func librdkafkas(b *testing.B, role settings.Role, on target, asked map[string]s
 	return conf
 }
 
-// rawFranz is franz-go's own benchmark (examples/bench -pool) with these settings: records and values come from a pool, and what
-// becomes of them is counted.
+// rawFranz is the barest loop around franz-go: records come from a pool, their values stay as they are, and what becomes of them is
+// counted. franz-go's own benchmark does so with -static-record, and at a greater cost with -pool, where each value is another, or
+// without either, where each is made anew.
 func rawFranz(b *testing.B, on target, size, records int, asked map[string]string) float64 {
 	b.Helper()
 	acks := kgo.AllISRAcks()
