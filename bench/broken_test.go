@@ -327,8 +327,14 @@ func (d panicking) NewProducer(bootstrap []string, settings map[string]string, s
 	if d.in == "opening" {
 		panic("a producer that panics")
 	}
-	p, err := d.Driver.NewProducer(bootstrap, settings, sink)
-	return &panickingProducer{p, d.in, sink}, err
+	var one sync.Mutex // a sink is called from one goroutine at a time
+	alone := func(acks []client.Ack) {
+		one.Lock()
+		defer one.Unlock()
+		sink(acks)
+	}
+	p, err := d.Driver.NewProducer(bootstrap, settings, alone)
+	return &panickingProducer{p, d.in, alone}, err
 }
 
 func (d panicking) NewConsumer(bootstrap []string, settings map[string]string) (client.Consumer, error) {

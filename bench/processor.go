@@ -191,7 +191,7 @@ func (p *processor) respond(ctx context.Context, inputs []client.Fetched) ([]cli
 		seq := p.out.next
 		p.out.next++
 		p.out.sendRecord(&flight{
-			intended: p.clock.Now(), seq: seq, session: int32(p.session.spec.Header.Self.Session), attempt: 1, txn: p.out.openTxn(),
+			intended: p.clock.Now(), seq: seq, session: uint16(p.session.spec.Header.Self.Session), attempt: 1, txn: p.out.openTxn(),
 			fromPartition: p.partition(in.Topic, in.Partition), fromOffset: in.Offset, key: keyNone,
 		}, in.Key)
 		last[client.Partition{Topic: in.Topic, Partition: in.Partition}] = in.Offset + 1

@@ -63,8 +63,9 @@ type producer struct {
 	send     history.Op // reused by the sending goroutine
 	out      client.Record
 
-	_   apart
-	ack history.Op // reused by acked
+	_       apart
+	ack     history.Op // reused by acked
+	ackedAt int64      // the time of what came last
 }
 
 func (s *session) produce(ctx context.Context, driver client.Driver, commands <-chan worker.Command) error {
@@ -306,7 +307,7 @@ func (p *producer) one(ctx context.Context, intended, now int64) error {
 	}
 	seq := p.next
 	p.next++
-	sent := p.sendOwn(&flight{intended: intended, call: now, seq: seq, session: int32(p.session.spec.Header.Self.Session), attempt: 1})
+	sent := p.sendOwn(&flight{intended: intended, call: now, seq: seq, session: uint16(p.session.spec.Header.Self.Session), attempt: 1})
 	if !sent || p.txns == nil {
 		return nil
 	}
@@ -328,7 +329,7 @@ func (p *producer) resend(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		p.sendOwn(&flight{intended: p.clock.Now(), seq: op.Value.Seq, session: op.Value.Session, attempt: op.Attempt + 1})
+		p.sendOwn(&flight{intended: p.clock.Now(), seq: op.Value.Seq, session: uint16(op.Value.Session), attempt: uint16(op.Attempt + 1)})
 		p.counts.resent.Add(1)
 	}
 	return nil
@@ -337,20 +338,20 @@ func (p *producer) resend(ctx context.Context) error {
 // sendOwn sends a record of the load: topic and key follow from its identity.
 func (p *producer) sendOwn(f *flight) bool {
 	f.topic = p.topicOf(f.seq)
-	f.key = p.made.key(f.session, f.seq)
+	f.key = int32(p.made.key(int32(f.session), f.seq))
 	f.txn, f.fromPartition, f.fromOffset = p.openTxn(), history.Unknown, history.Unknown
 	return p.sendRecord(f, nil)
 }
 
 // topicOf is the index of the topic whose turn it is.
-func (p *producer) topicOf(seq int64) int32 {
+func (p *producer) topicOf(seq int64) uint16 {
 	if len(p.spec.Turns) > 0 {
-		return int32(p.spec.Turns[seq%int64(len(p.spec.Turns))])
+		return uint16(p.spec.Turns[seq%int64(len(p.spec.Turns))])
 	}
 	if len(p.spec.Topics) == 1 {
 		return 0 // without a division
 	}
-	return int32(seq % int64(len(p.spec.Topics)))
+	return uint16(seq % int64(len(p.spec.Topics)))
 }
 
 // heldUp notes that the client or the cluster has just let the sending goroutine go on: a record that was due before could
@@ -376,14 +377,16 @@ func (p *producer) sendRecord(f *flight, key []byte) bool {
 	if !ok {
 		return false
 	}
-	p.noteWaits()
-	if key == nil {
-		key = p.made.keyAt(slot, f.key)
+	if waited {
+		p.noteWaits()
 	}
-	p.out = client.Record{Topic: p.spec.Topics[f.topic], Partition: client.AnyPartition, Key: key}
+	if key == nil {
+		key = p.made.keyAt(slot, int64(f.key))
+	}
+	p.out.Topic, p.out.Partition, p.out.Key, p.out.Known = p.spec.Topics[f.topic], client.AnyPartition, key, false
 	p.made.put(f, &p.slots.buffers[slot], payload.Head{
-		Attempt: uint8(f.attempt), Producer: uint16(p.number), Session: uint16(f.session),
-		Run: p.session.spec.Header.Run, Seq: uint64(f.seq), Intended: f.intended, Txn: uint32(f.txn),
+		Attempt: uint8(f.attempt), Producer: uint16(p.number), Session: f.session,
+		Run: p.session.spec.Header.Run, Seq: uint64(f.seq), Intended: f.intended, Txn: f.txn,
 	}, &p.out)
 	if p.free > f.intended {
 		f.held = p.free
@@ -391,8 +394,9 @@ func (p *producer) sendRecord(f *flight, key []byte) bool {
 	if waited || f.call == unread {
 		f.call = p.clock.Now()
 	}
+	p.out.Stamp = p.wall.stamp(f.call)
 	p.slots.flights[slot] = *f
-	if !f.tombstone && f.session == int32(p.session.spec.Header.Self.Session) && p.slots.enter(f.seq, slot) {
+	if !f.tombstone && f.session == uint16(p.session.spec.Header.Self.Session) && p.slots.enter(f.seq, slot) {
 		f.known, p.slots.flights[slot].known, p.out.Known = true, true, true
 	}
 	if p.session.spec.Journal {
@@ -437,21 +441,24 @@ func (s *session) producerNumber() int32 {
 func (p *producer) describe(op *history.Op, f *flight) {
 	op.Kind, op.Outcome, op.Generation = history.Send, history.Indeterminate, history.Unknown
 	op.Intended, op.Held, op.Call, op.Return = f.intended, f.held, f.call, history.Unknown
-	op.Txn, op.Attempt = f.txn, f.attempt
-	op.Value = history.Value{Producer: p.number, Session: f.session, Seq: f.seq}
+	op.Txn, op.Attempt = uint64(f.txn), int32(f.attempt)
+	op.Value = history.Value{Producer: p.number, Session: int32(f.session), Seq: f.seq}
 	op.Partition, op.Offset = history.Unknown, history.Unknown
 	op.FromPartition, op.FromOffset = f.fromPartition, f.fromOffset
 	op.Size, op.Tombstone, op.Key = int64(f.size), f.tombstone, 0
 	if p.spec.Keyed != nil && p.spec.Keyed[f.topic] {
-		op.Key = f.key + 1
+		op.Key = int64(f.key) + 1
 	}
 }
 
 // acked records the end of sends. The client calls it, from one goroutine at a time. All that it hands over at once came
-// before the one reading of the clock.
+// before the one reading of the clock, and so did what it says came together with that.
 func (p *producer) acked(acks []client.Ack) {
 	defer p.endOnPanic() // the client's goroutine, which no one else guards
-	now := p.clock.Now()
+	if len(acks) == 0 || !acks[0].Together || p.ackedAt == unread {
+		p.ackedAt = p.clock.Now()
+	}
+	now := p.ackedAt
 	var ok, landed uint64
 	for i := range acks {
 		if a := &acks[i]; p.ackedOne(a, now) {

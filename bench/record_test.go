@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+	"unsafe"
 
 	"github.com/kbench/kbench/internal/client"
 	"github.com/kbench/kbench/internal/clock"
@@ -100,6 +102,49 @@ func TestEverySendIsRecordedOnce(t *testing.T) {
 	}
 	if next != records {
 		t.Fatalf("%d of %d sends are in the history", next, records)
+	}
+}
+
+// TestTheClockIsReadOnceForWhatCameTogether: a record has the time of the one before it where the client says so, and only there.
+func TestTheClockIsReadOnceForWhatCameTogether(t *testing.T) {
+	p, done := instantProducer(t, 100)
+	own := p.client.(*instant)
+	acked := own.sink
+	own.sink = func([]client.Ack) {}
+	for range 4 {
+		if err := p.one(t.Context(), p.clock.Now(), unread); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for slot, together := range []bool{true, true, false, true} { // the first has none before it, whatever the client says
+		time.Sleep(time.Millisecond)
+		acked([]client.Ack{{Slot: client.Slot(slot), Offset: int64(slot), Together: together}})
+	}
+	done()
+	h, err := history.Open(filepath.Dir(p.session.spec.Log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var returns []int64
+	err = h.Each(func(op *history.Op) error {
+		if op.Return < op.Call {
+			t.Errorf("%+v", *op)
+		}
+		returns = append(returns, op.Return)
+		return nil
+	})
+	if err != nil || len(returns) != 4 {
+		t.Fatalf("%d sends, error %v", len(returns), err)
+	}
+	if returns[0] != returns[1] || returns[1] >= returns[2] || returns[2] != returns[3] {
+		t.Errorf("%v", returns)
+	}
+}
+
+// TestAPlaceIsALine: each record misses the processors' caches for what is remembered of it, and should miss once.
+func TestAPlaceIsALine(t *testing.T) {
+	if size := unsafe.Sizeof(flight{}); size != cacheLine {
+		t.Errorf("%d bytes", size)
 	}
 }
 

@@ -51,6 +51,9 @@ func newRecords(spec recordSpec, places int, copies bool, seed int64, rng *rand.
 
 // key is the number of a record's key, keyNone for none.
 func (r *records) key(session int32, seq int64) int64 {
+	if r.keys.spec.Kind == scenarios.NoKeys {
+		return keyNone // without a draw
+	}
 	return r.keys.of(r.keyDraws.of(session, seq), seq)
 }
 
@@ -66,10 +69,12 @@ func (r *records) keyAt(slot client.Slot, number int64) []byte {
 // put makes the rest of the record that a flight is about: its value with the head, or a header that has it. held is the buffer of
 // its place in flight.
 func (r *records) put(f *flight, held *buffer, h payload.Head, out *client.Record) {
-	f.tombstone = r.stones > 0 && r.stone(f.session, f.seq)
+	f.tombstone = r.stones > 0 && r.stone(int32(f.session), f.seq)
 	size := payload.Size
 	if !f.tombstone {
-		size = r.sizes.of(r.sizeDraws.of(f.session, f.seq))
+		if size = r.sizes.fixed; r.sizes.spec.Kind != "" {
+			size = r.sizes.of(r.sizeDraws.of(int32(f.session), f.seq))
+		}
 		f.size = int32(size)
 	}
 	value := r.values.of(held, size)

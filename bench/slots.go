@@ -7,26 +7,29 @@ import (
 	"github.com/kbench/kbench/internal/client"
 )
 
-// flight is what is remembered of a record between its sending and its acknowledgement. It is small, since one goroutine
-// writes it and another reads it for every record.
+// flight is what is remembered of a record between its sending and its acknowledgement. One goroutine writes it and another reads it
+// for every record, tens of thousands of others later: it fills one line of the processors' caches, so that each misses them once.
 type flight struct {
 	intended, call int64
 	held           int64 // as history.Op's
 	seq            int64 // of the session below, noSeq while no record is here
-	txn            uint64
 	fromOffset     int64
-	key            int64 // its number, keyNone for none or for another record's
-	session        int32 // an earlier one for a resend
-	topic          int32 // index in the session's topics
-	attempt        int32
 	fromPartition  int32
-	size           int32 // bytes of its value
-	tombstone      bool  // it has none
-	known          bool  // slots.find finds it by its sequence
+	txn            uint32 // as in a record's head
+	key            int32  // its number, keyNone for none or for another record's
+	size           int32  // bytes of its value
+	session        uint16 // as in a record's head; an earlier one for a resend
+	topic          uint16 // index in the session's topics
+	attempt        uint16
+	tombstone      bool // it has no value
+	known          bool // slots.find finds it by its sequence
 }
 
+// cacheLine is what processors fetch from memory at once, in bytes.
+const cacheLine = 64
+
 // apart keeps what one goroutine writes off the line of the processors' caches that holds what the other does.
-type apart [64]byte
+type apart [cacheLine]byte
 
 // slots hands out places for records in flight without a lock: one goroutine takes, one other gives back. A place that was never
 // used is handed out only while none that was is free, so that as much memory is in turn as records were ever in flight at once: the

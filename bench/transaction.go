@@ -27,12 +27,12 @@ func (p *producer) beginTransactions(ctx context.Context) error {
 	return nil
 }
 
-// openTxn is the number of the open transaction, 0 for none.
-func (p *producer) openTxn() uint64 {
+// openTxn is the number of the open transaction as a record's head has it, 0 for none.
+func (p *producer) openTxn() uint32 {
 	if p.inTxn < 0 {
 		return 0
 	}
-	return p.txn
+	return uint32(p.txn)
 }
 
 func (p *producer) begin() error {

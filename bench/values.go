@@ -76,11 +76,13 @@ func newValues(spec payloadSpec, least, largest, places int, copies bool, rng *r
 	return v, nil
 }
 
-// row makes so many buffers for the largest records.
+// row makes so many buffers for the largest records. Each begins on a line of the processors' caches, so that a record's head,
+// which is all that is written of it, is on one.
 func (v *values) row(count int) [][]byte {
-	row, all := make([][]byte, count), make([]byte, count*v.largest)
+	stride := (v.largest + cacheLine - 1) / cacheLine * cacheLine
+	row, all := make([][]byte, count), make([]byte, count*stride)
 	for i := range row {
-		row[i], all = all[:v.largest:v.largest], all[v.largest:]
+		row[i], all = all[:v.largest:v.largest], all[stride:]
 		v.fill(row[i][payload.Size:])
 	}
 	return row
@@ -95,6 +97,9 @@ func (v *values) of(held *buffer, size int) *buffer {
 		}
 		held = &v.turns[v.turn]
 		held.holds(held.bytes[:size])
+		return held
+	}
+	if len(held.bytes) == size {
 		return held
 	}
 	class, room := v.class(size)

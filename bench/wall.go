@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,12 +16,22 @@ type wall struct {
 	read  func() int64 // ns, see clock.Clock.Wall
 	began int64
 
+	latest atomic.Int64 // reading, ns
+
 	mu       sync.Mutex
 	farthest int64 // ns, with its sign
 }
 
 // newWall begins at the given reading, which may be another process's of the same machine.
-func newWall(read func() int64, began int64) *wall { return &wall{read: read, began: began} }
+func newWall(read func() int64, began int64) *wall {
+	w := &wall{read: read, began: began}
+	w.latest.Store(read())
+	return w
+}
+
+// stamp is a time on the run's clock as a record's timestamp, ms since the epoch: what the wall clock showed then, unless it was
+// stepped since it was looked at.
+func (w *wall) stamp(at int64) int64 { return (at + w.latest.Load()) / int64(time.Millisecond) }
 
 // look takes the least of three readings, since one may be interrupted between its two clocks, and a step shows in all.
 func (w *wall) look() {
@@ -30,6 +41,7 @@ func (w *wall) look() {
 			off = again
 		}
 	}
+	w.latest.Store(w.began + off)
 	w.saw(off)
 }
 

@@ -43,11 +43,24 @@ func TestTheWallClockIsWatchedAllTheTime(t *testing.T) {
 }
 
 func TestAnInterruptedReadingIsNoStep(t *testing.T) {
-	readings := []int64{900, 0, 0}
+	readings := []int64{0, 900, 0, 0}
 	w := newWall(func() int64 { r := readings[0]; readings = readings[1:]; return r }, 0)
 	w.look()
 	if got := w.step(); got != 0 {
 		t.Errorf("%d", got)
+	}
+}
+
+func TestAStampIsWhatTheWallClockShows(t *testing.T) {
+	stands := int64(1_700_000_000_000_000_000)
+	w := newWall(func() int64 { return stands }, stands)
+	if got := w.stamp(5_999_999); got != 1_700_000_000_005 {
+		t.Errorf("%d", got)
+	}
+	stands += time.Hour.Nanoseconds()
+	w.look()
+	if got := w.stamp(5_999_999); got != 1_700_003_600_005 {
+		t.Errorf("after a step of an hour: %d", got)
 	}
 }
 

@@ -24,7 +24,8 @@ type Record struct {
 	Key       []byte
 	Value     []byte // nil: a tombstone
 	Headers   []Header
-	Known     bool // the Recogniser that the producer was given knows the value
+	Stamp     int64 // its timestamp, ms since the epoch; 0: the library reads the clock for it
+	Known     bool  // the Recogniser that the producer was given knows the value
 }
 
 // Header of a record. A record may have several of one key.
@@ -56,6 +57,10 @@ type Ack struct {
 	Offset    int64 // UnknownOffset: unknown
 	Err       error // nil: acknowledged without error
 	Definite  bool  // with Err: the record is certainly not in the log (a definite refusal with retries off)
+
+	// Together says that the library had the broker's answer before the sink was called with the Ack before this one: a clock
+	// that was read then need not be read again.
+	Together bool
 }
 
 // Sink receives acknowledgements, as many at once as the client has at hand. One producer calls it from one goroutine at a

@@ -49,6 +49,8 @@ type there struct {
 
 var anywhere = []promise{
 	{"every record is acknowledged once, where it is stored", acknowledgements},
+	{"a record has the timestamp that it was given", timestamps},
+	{"acknowledgements come together only with one answer", together},
 	{"keyed records go where Java puts them", placement},
 	{"acks=0 tells no offset", noAcks},
 	{"a payload that is copied may be reused at once", reusedPayload},

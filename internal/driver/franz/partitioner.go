@@ -7,10 +7,14 @@ import "github.com/twmb/franz-go/pkg/kgo"
 type partitioner struct{ otherwise kgo.Partitioner }
 
 func (p partitioner) ForTopic(topic string) kgo.TopicPartitioner {
-	return topicPartitioner{p.otherwise.ForTopic(topic)}
+	otherwise := p.otherwise.ForTopic(topic)
+	return topicPartitioner{otherwise, otherwise.(kgo.TopicBackupPartitioner)}
 }
 
-type topicPartitioner struct{ otherwise kgo.TopicPartitioner }
+type topicPartitioner struct {
+	otherwise kgo.TopicPartitioner
+	backup    kgo.TopicBackupPartitioner // the same
+}
 
 func (p topicPartitioner) RequiresConsistency(r *kgo.Record) bool {
 	return r.Partition >= 0 || p.otherwise.RequiresConsistency(r)
@@ -27,5 +31,5 @@ func (p topicPartitioner) PartitionByBackup(r *kgo.Record, n int, backup kgo.Top
 	if r.Partition >= 0 {
 		return int(r.Partition)
 	}
-	return p.otherwise.(kgo.TopicBackupPartitioner).PartitionByBackup(r, n, backup)
+	return p.backup.PartitionByBackup(r, n, backup)
 }

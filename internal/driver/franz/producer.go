@@ -33,6 +33,7 @@ type producer struct {
 	promise func(*kgo.Record, error) // done, made once
 	count   count.Counts
 	watch   *watch
+	began   time.Time
 	closing chan struct{}
 	once    sync.Once
 
@@ -44,18 +45,50 @@ type producer struct {
 	taken atomic.Uint64 // records that the library took
 	_     [64]byte
 	told  atomic.Uint64 // records that had their Ack
+	last  answered
 	ack   [1]client.Ack
 	_     [64]byte
 }
 
-// flight is one record under way. It stands as the record's context, which the library hands back with the record.
+// flight is one record under way. It stands as the record's context, which the library hands back with the record. It fills three
+// lines of the processors' caches, which every record misses: once when it is sent, and once when the library tells of it.
 type flight struct {
-	context.Context
-	slot    client.Slot
-	at      time.Time // of a sampled record: when it was handed to the library; zero for the others
+	endless
 	record  kgo.Record
-	headers []kgo.RecordHeader // kept for the next record
-	size    int64              // of key, value and headers
+	slot    client.Slot
+	size    int32               // of key, value and headers
+	at      time.Duration       // of a sampled record: when it was handed to the library, since began; 0 for the others
+	headers *[]kgo.RecordHeader // kept for the next record; nil until one has any
+	_       [8]byte
+}
+
+// endless is a context that never ends and carries nothing. It takes no room, and is never written: the library may still wait for
+// its end beside a later record's flight.
+type endless struct{}
+
+func (endless) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (endless) Done() <-chan struct{}       { return nil }
+func (endless) Err() error                  { return nil }
+func (endless) Value(any) any               { return nil }
+
+// answered is what was told last, and with which of the brokers' answers.
+type answered struct {
+	answers uint64 // that had been read by then
+	before  int    // records told since the clock was read for one
+}
+
+// toldTogether bounds the records for which the clock is read once, and so how much earlier than its own call back a record's
+// time may be: by some microseconds. It is never earlier than the broker's answer.
+const toldTogether = 64
+
+// together notes that one more record is told, of an answer that had been read when so many had been.
+func (a *answered) together(answers uint64) bool {
+	if answers != a.answers || a.before == toldTogether {
+		a.answers, a.before = answers, 1
+		return false
+	}
+	a.before++
+	return true
 }
 
 func (d driver) NewProducer(bootstrap []string, asked map[string]string, sink client.Sink) (client.Producer, error) {
@@ -74,6 +107,7 @@ func (d driver) NewProducer(bootstrap []string, asked map[string]string, sink cl
 		retries: full["retries"] != "0",
 		alone:   full["enable.idempotence"] == "false" && full["max.in.flight.requests.per.connection"] == "1",
 		most:    min(settings.Number(full, "max.request.size"), settings.Number(full, "batch.size")),
+		began:   time.Now(),
 		closing: make(chan struct{}),
 	}
 	p.watch = newWatch(p.acks0, int(settings.Number(full, "max.in.flight.requests.per.connection")))
@@ -123,16 +157,23 @@ func (p *producer) Send(r *client.Record, slot client.Slot) error {
 		return explain("send", err)
 	}
 	f := p.flights.At(slot)
-	if f.Context == nil { // written once: the library may still wait for its end beside a later record's flight
-		f.Context = context.Background()
+	f.slot, f.size = slot, int32(size)
+	if f.at = 0; timed(p.taken.Add(1)) {
+		f.at = time.Since(p.began)
 	}
-	f.slot, f.size = slot, size
-	if f.at = (time.Time{}); timed(p.taken.Add(1)) {
-		f.at = time.Now()
-	}
-	f.record = kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: f.headed(r.Headers), Context: f}
-	p.cl.Load().Produce(context.Background(), &f.record, p.promise)
+	own := &f.record // the rest of it is what the library told of the record before
+	own.Topic, own.Partition, own.Key, own.Value = r.Topic, r.Partition, r.Key, r.Value
+	own.Headers, own.Timestamp, own.Context = f.headed(r.Headers), stamp(r.Stamp), f
+	p.cl.Load().Produce(context.Background(), own, p.promise)
 	return nil
+}
+
+// stamp is a record's timestamp as the library has it; zero has it read the clock.
+func stamp(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
 }
 
 // headed are headers as the library has them.
@@ -140,11 +181,15 @@ func (f *flight) headed(headers []client.Header) []kgo.RecordHeader {
 	if len(headers) == 0 {
 		return nil
 	}
-	f.headers = f.headers[:0]
-	for _, h := range headers {
-		f.headers = append(f.headers, kgo.RecordHeader(h))
+	if f.headers == nil {
+		f.headers = new([]kgo.RecordHeader)
 	}
-	return f.headers
+	own := (*f.headers)[:0]
+	for _, h := range headers {
+		own = append(own, kgo.RecordHeader(h))
+	}
+	*f.headers = own
+	return own
 }
 
 func (p *producer) tooLarge(size int64) error {
@@ -160,8 +205,10 @@ func (p *producer) tooLarge(size int64) error {
 // done is called by the library for one record after the other.
 func (p *producer) done(r *kgo.Record, err error) {
 	f := r.Context.(*flight)
-	ack := client.Ack{Slot: f.slot, Partition: r.Partition, Offset: r.Offset, Err: explain("deliver", err)}
+	ack := &p.ack[0]
+	*ack = client.Ack{Slot: f.slot, Partition: r.Partition, Offset: r.Offset}
 	if err != nil {
+		ack.Err = explain("deliver", err)
 		p.count.Add("error."+name(err), 1)
 		ack.Offset = client.UnknownOffset
 		ack.Definite = p.alone && !p.retries && intrinsic(err) || errors.Is(err, kgo.ErrMaxBuffered)
@@ -174,12 +221,16 @@ func (p *producer) done(r *kgo.Record, err error) {
 	if ack.Partition < 0 {
 		ack.Partition = client.AnyPartition
 	}
-	if err == nil && !f.at.IsZero() {
-		p.watch.acknowledged(r.Topic, r.Partition, time.Since(f.at))
+	if err == nil && f.at > 0 {
+		p.watch.acknowledged(r.Topic, r.Partition, time.Since(p.began)-f.at)
 	}
-	size := f.size
+	if err == nil && !p.acks0 {
+		ack.Together = p.last.together(p.watch.answers.Load())
+	} else {
+		p.last = answered{} // no answer of a broker says when this was known
+	}
+	size := int64(f.size)
 	p.txn.acked(err)
-	p.ack[0] = ack
 	p.sink(p.ack[:]) // from here on the flight may be another record's
 	p.told.Add(1)
 	p.buffer.free(size)

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -22,6 +23,7 @@ type watch struct {
 	acks0   bool
 	allowed int           // requests in flight at a broker
 	count   *count.Counts // nil: nobody counts
+	answers atomic.Uint64 // that were read of requests to produce, from before their records are told of
 
 	mu           sync.Mutex
 	began        time.Time
@@ -86,6 +88,7 @@ func (w *watch) OnBrokerE2E(meta kgo.BrokerMetadata, key int16, e kgo.BrokerE2E)
 	if kmsg.Key(key) != kmsg.Produce || e.Err() != nil {
 		return
 	}
+	w.answers.Add(1)
 	outgoing, answered := e.WriteWait+e.TimeToWrite, e.ReadWait+e.TimeToRead
 	c.latest = outgoing + answered
 	c.outgoing.Add(outgoing.Microseconds())
