@@ -36,6 +36,9 @@ func (f *finalReader) close() error { return f.log.Close() }
 
 // readAll settles the topics, records their ends, and reads them.
 func (r *run) readAll(ctx context.Context, f *finalReader, topics []topicRef) error {
+	if err := r.arrived(ctx, topics); err != nil {
+		return err
+	}
 	ends := map[int32]int64{}
 	for _, t := range topics {
 		own, err := r.ends(ctx, t)
@@ -66,6 +69,39 @@ func (r *run) readAll(ctx context.Context, f *finalReader, topics []topicRef) er
 		}
 	}
 	return r.stillAtEnds(ctx, f, topics, ends)
+}
+
+// stillFor is for how long the ends stand still before what no broker has answered for counts as not on its way any more.
+const stillFor = time.Second
+
+// arrived waits, where an acknowledgement only says that the socket took a record (acks=0), until as many records stand in the logs
+// as were sent, or none has come for a while: megabytes may be on their way when the producer is closed.
+func (r *run) arrived(ctx context.Context, topics []topicRef) error {
+	if !unanswered(r.s.Client) && (r.s.Processor == nil || !unanswered(r.s.Processor.Client)) {
+		return nil
+	}
+	patient, cancel := context.WithTimeout(ctx, r.s.Load.Drain)
+	defer cancel()
+	stood, since := int64(-1), time.Now()
+	for {
+		there := int64(0)
+		for _, t := range topics {
+			ends, err := r.Admin.EndOffsets(patient, t.Physical, client.ReadUncommitted)
+			if err != nil { // told of when the ends are recorded, if it lasts
+				there, stood = 0, -1
+				break
+			}
+			for _, end := range ends {
+				there += end
+			}
+		}
+		if there != stood {
+			stood, since = there, time.Now()
+		}
+		if there > 0 && there >= int64(r.crew.sum("", "acked")) || time.Since(since) >= stillFor || !pause(patient, 50*time.Millisecond) {
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // stillAtEnds looks for what was appended after the ends were recorded, such as a request that had waited in a broker

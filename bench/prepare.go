@@ -111,6 +111,9 @@ func acksAll(settings map[string]string) bool {
 	return !ok || acks == "all" || acks == "-1"
 }
 
+// unanswered is whether a producer's acknowledgements come from its own side.
+func unanswered(settings map[string]string) bool { return settings["acks"] == "0" }
+
 func thresholdTexts(s *scenarios.Scenario) []string {
 	var texts []string
 	for _, t := range s.Thresholds {

@@ -303,11 +303,11 @@ func (p *producer) report(m *kafka.Message) {
 		ack.Offset = client.UnknownOffset
 		ack.Err = explain("deliver", at.Error)
 		ack.Definite = !p.retries && intrinsic(c)
+	case p.acks0:
+		ack.Offset = client.UnknownOffset // nobody told one: what librdkafka reports now and then counts from 0
 	case ack.Offset < 0:
 		ack.Offset = client.UnknownOffset
-		if !p.acks0 {
-			p.count.Add("deduplicated", 1) // DUPLICATE_SEQUENCE_NUMBER counts as delivered, at an offset not told
-		}
+		p.count.Add("deduplicated", 1) // DUPLICATE_SEQUENCE_NUMBER counts as delivered, at an offset not told
 	}
 	if ack.Partition < 0 {
 		ack.Partition = client.AnyPartition
