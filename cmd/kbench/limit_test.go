@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/kbench/kbench/internal/cluster/clustertest"
 	"github.com/kbench/kbench/reports"
+	"github.com/kbench/kbench/scenarios"
 )
 
 // lateFollowers is a cluster whose acknowledgements take a fifth of a second each, since followers wait that long for more
@@ -64,5 +66,17 @@ func whoLimited(t *testing.T, d reports.Document, want, says string) {
 	}
 	if r := d.Resources; r == nil || len(r.Processes) != 5 || d.Stages == nil {
 		t.Errorf("%s: kbench, three brokers and a controller were to be looked at: %+v", d.Scenario, r)
+	}
+}
+
+// TestBuiltinsRunOnEitherLibrary: a scenario that only one of them can run would have to say so.
+func TestBuiltinsRunOnEitherLibrary(t *testing.T) {
+	for library := range drivers(io.Discard) {
+		j := &job{app: &app{err: io.Discard}, flags: runFlags{driver: library}}
+		for _, name := range scenarios.Builtins() {
+			if _, err := j.planOf(name, nil); err != nil {
+				t.Errorf("%s: %v", library, err)
+			}
+		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kbench/kbench/bench"
+	"github.com/kbench/kbench/internal/client"
 	"github.com/kbench/kbench/internal/cluster"
 	"github.com/kbench/kbench/internal/driver/franz"
 	"github.com/kbench/kbench/internal/rundir"
@@ -279,12 +280,34 @@ func (j *job) planOf(arg string, properties []scenarios.Change) (scenarios.Plan,
 		return nil, err
 	}
 	plan, err := scenarios.NewPlan(s)
-	for _, run := range plan {
-		if err := noSecrets(arg, run.Scenario); err != nil { // of a cell
+	for _, run := range plan { // each may be a cell
+		if err := noSecrets(arg, run.Scenario); err != nil {
+			return nil, err
+		}
+		if err := j.honoured(run.Scenario); err != nil {
 			return nil, err
 		}
 	}
 	return plan, err
+}
+
+// honoured refuses settings that the client library under test does not have: a run would find out only when its cluster is up.
+func (j *job) honoured(s scenarios.Scenario) error {
+	library, ok := drivers(j.app.err)[j.flags.driver].(client.Choosy)
+	if !ok {
+		return nil
+	}
+	problems := []error{library.RefusedOfProducer(s.Client)}
+	for _, c := range s.Consumers {
+		problems = append(problems, library.RefusedOfConsumer(c.Settings))
+	}
+	if s.Processor != nil {
+		problems = append(problems, library.RefusedOfProducer(s.Processor.Client), library.RefusedOfConsumer(s.Processor.Consumer))
+	}
+	if err := errors.Join(problems...); err != nil {
+		return fmt.Errorf("%s: %w\n  take it out of the scenario, or choose another --driver", s.Name, err)
+	}
+	return nil
 }
 
 func consumerSettings(s scenarios.Scenario) map[string]string {

@@ -302,6 +302,13 @@ type Driver interface {
 	NewConsumer(bootstrap []string, settings map[string]string) (Consumer, error)
 }
 
+// Choosy is the optional ability of a Driver that cannot honour all settings: what it would refuse of a producer's or a consumer's,
+// before any client is made. Values are not looked at.
+type Choosy interface {
+	RefusedOfProducer(asked map[string]string) error
+	RefusedOfConsumer(asked map[string]string) error
+}
+
 // Recognising is the optional ability of a Driver whose library hands a record's value back with its report: to match the
 // two by the value, where that costs less than to have the library carry a slot.
 type Recognising interface {

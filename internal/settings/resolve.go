@@ -115,16 +115,15 @@ func Number(full map[string]string, name string) int64 {
 	return n
 }
 
-// librdkafkaOf refuses names of a library's own for a driver of another.
-func librdkafkaOf(full map[string]string) []string {
-	var own []string
-	for name := range full {
-		if s, ok := Lookup(Both, name); ok && s.Library != "" {
-			own = append(own, name)
+// NotOf refuses names of a library's own for a driver of another, all at once.
+func NotOf(driver string, role Role, asked map[string]string) error {
+	var problems []error
+	for _, name := range slices.Sorted(maps.Keys(asked)) {
+		if s, ok := Lookup(role, name); ok && s.Library != "" {
+			problems = append(problems, fmt.Errorf("the %s driver has no %s: it is a setting of %s", driver, name, s.Library))
 		}
 	}
-	slices.Sort(own)
-	return own
+	return errors.Join(problems...)
 }
 
 // ResolveFor is Resolve for a driver that knows no names of librdkafka's.
@@ -133,8 +132,5 @@ func ResolveFor(driver string, role Role, asked map[string]string) (map[string]s
 	if err != nil {
 		return nil, err
 	}
-	if own := librdkafkaOf(full); len(own) > 0 {
-		return nil, fmt.Errorf("the %s driver has no %s: it is a setting of librdkafka", driver, own[0])
-	}
-	return full, nil
+	return full, NotOf(driver, role, full)
 }

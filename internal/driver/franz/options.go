@@ -1,9 +1,12 @@
 package franz
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"time"
 
@@ -22,18 +25,32 @@ func grace(full map[string]string) time.Duration {
 // resolve reads settings for a client of this library. What was asked for and has no counterpart is refused.
 func resolve(role settings.Role, asked map[string]string) (map[string]string, error) {
 	full, err := settings.ResolveFor("franz", role, asked)
-	if err != nil {
+	if err := errors.Join(err, lacking(role, asked)); err != nil {
 		return nil, err
-	}
-	for name := range asked {
-		if s, _ := settings.Lookup(role, name); s.Franz == "" {
-			return nil, fmt.Errorf("%s has no counterpart in franz-go", name)
-		}
 	}
 	if inFlight := full["max.in.flight.requests.per.connection"]; full["enable.idempotence"] == "true" && inFlight != "5" {
 		return nil, fmt.Errorf("max.in.flight.requests.per.connection=%s: an idempotent producer of franz-go always allows 5", inFlight)
 	}
 	return full, nil
+}
+
+// lacking are the settings that the library has nothing for.
+func lacking(role settings.Role, asked map[string]string) error {
+	var problems []error
+	for _, name := range slices.Sorted(maps.Keys(asked)) {
+		if s, known := settings.Lookup(role, name); known && s.Library == "" && s.Franz == "" {
+			problems = append(problems, fmt.Errorf("%s has no counterpart in franz-go", name))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+func (driver) RefusedOfProducer(asked map[string]string) error {
+	return errors.Join(settings.NotOf("franz", settings.Producer, asked), lacking(settings.Producer, asked))
+}
+
+func (driver) RefusedOfConsumer(asked map[string]string) error {
+	return errors.Join(settings.NotOf("franz", settings.Consumer, asked), lacking(settings.Consumer, asked))
 }
 
 func millis(full map[string]string, name string) time.Duration {
