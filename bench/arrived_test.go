@@ -43,22 +43,24 @@ func TestWhatIsOnItsWayIsWaitedFor(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		late time.Duration
+		lost uint64
 	}{
-		{"late", 700 * time.Millisecond},
-		{"in time", 0},
+		{"late", 700 * time.Millisecond, 0},
+		{"in time", 0, 0},
+		{"never", time.Hour, 7},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			r := newTrial(t, "franz", `
 guarantee: at-most-once
 topics: [{name: orders, partitions: 1, replication: 3}]
-load: {rate: 500/s, duration: 400ms, record: {size: 200}, drain: 5s}
+load: {rate: 500/s, duration: 400ms, record: {size: 200}, drain: 30s}
 client: {acks: 0, retries: 0}
 `)
 			r.Admin = &lateAdmin{Admin: r.Admin, missing: 7, late: c.late}
 			o := r.complete(t)
 			o.want(t, check.Holds)
-			if o.verdict.Counts.Lost > 0 || len(o.meta.FinalRead.Problems) > 0 {
+			if o.verdict.Counts.Lost != c.lost || len(o.meta.FinalRead.Problems) > 0 {
 				t.Errorf("%d lost, problems %q", o.verdict.Counts.Lost, o.meta.FinalRead.Problems)
 			}
 		})

@@ -71,37 +71,46 @@ func (r *run) readAll(ctx context.Context, f *finalReader, topics []topicRef) er
 	return r.stillAtEnds(ctx, f, topics, ends)
 }
 
-// stillFor is for how long the ends stand still before what no broker has answered for counts as not on its way any more.
-const stillFor = time.Second
+// stillLooks is for how many looks in a row, 50 ms apart, the ends stand still before what no broker has answered for counts as not on
+// its way any more. They are looks and not a time, since one may take long just where a broker has stopped reading.
+const stillLooks = 20
 
-// arrived waits, where an acknowledgement only says that the socket took a record (acks=0), until as many records stand in the logs
-// as were sent, or none has come for a while: megabytes may be on their way when the producer is closed.
+// arrived waits, where an acknowledgement only says that the socket took a record (acks=0), until nothing has come to the logs for a
+// while: megabytes may be on their way when the producer is closed. How many should come is known to nobody before the judge: who was
+// killed did not tell its last figures, and with retries a record may come twice.
 func (r *run) arrived(ctx context.Context, topics []topicRef) error {
 	if !unanswered(r.s.Client) && (r.s.Processor == nil || !unanswered(r.s.Processor.Client)) {
 		return nil
 	}
 	patient, cancel := context.WithTimeout(ctx, r.s.Load.Drain)
 	defer cancel()
-	stood, since := int64(-1), time.Now()
-	for {
-		there := int64(0)
-		for _, t := range topics {
-			ends, err := r.Admin.EndOffsets(patient, t.Physical, client.ReadUncommitted)
-			if err != nil { // told of when the ends are recorded, if it lasts
-				there, stood = 0, -1
-				break
-			}
-			for _, end := range ends {
-				there += end
-			}
+	for looks, stood := 0, int64(-1); looks < stillLooks; {
+		there, err := r.stored(patient, topics)
+		if looks++; err != nil || there != stood {
+			looks, stood = 0, there
 		}
-		if there != stood {
-			stood, since = there, time.Now()
-		}
-		if there > 0 && there >= int64(r.crew.sum("", "acked")) || time.Since(since) >= stillFor || !pause(patient, 50*time.Millisecond) {
+		if !pause(patient, 50*time.Millisecond) {
+			if ctx.Err() == nil {
+				r.problem("before the final read: the logs did not stand still for %d looks within load.drain, and with acks=0 more may be on its way", stillLooks)
+			}
 			return context.Cause(ctx)
 		}
 	}
+	return nil
+}
+
+// stored is how many offsets the topics' logs have, all together.
+func (r *run) stored(ctx context.Context, topics []topicRef) (all int64, err error) {
+	for _, t := range topics {
+		ends, err := r.Admin.EndOffsets(ctx, t.Physical, client.ReadUncommitted)
+		if err != nil {
+			return 0, err
+		}
+		for _, end := range ends {
+			all += end
+		}
+	}
+	return all, nil
 }
 
 // stillAtEnds looks for what was appended after the ends were recorded, such as a request that had waited in a broker

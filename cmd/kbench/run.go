@@ -231,6 +231,11 @@ func (j *job) planAll(args []string, changes []scenarios.Change) error {
 		if j.plan, err = fromPlan(j.flags.resume, *j.saved); err != nil {
 			return err
 		}
+		for _, p := range j.plan {
+			if err := j.honoured(p.Scenario); err != nil {
+				return err
+			}
+		}
 		return j.rankBy(j.flags.objective)
 	}
 	var problems []error

@@ -58,8 +58,8 @@ type Ack struct {
 	Err       error // nil: acknowledged without error
 	Definite  bool  // with Err: the record is certainly not in the log (a definite refusal with retries off)
 
-	// Together says that the library had the broker's answer before the sink was called with the Ack before this one: a clock
-	// that was read then need not be read again.
+	// Together, of the first Ack of a call, says that the library had the broker's answers to all of the call before it made the
+	// latest call of which the first was not Together: a clock that was read then need not be read again.
 	Together bool
 }
 
@@ -303,7 +303,7 @@ type Driver interface {
 }
 
 // Choosy is the optional ability of a Driver that cannot honour all settings: what it would refuse of a producer's or a consumer's,
-// before any client is made. Values are not looked at.
+// before any client is made.
 type Choosy interface {
 	RefusedOfProducer(asked map[string]string) error
 	RefusedOfConsumer(asked map[string]string) error

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 )
@@ -34,6 +35,7 @@ func (r *Reader) Machine() (Machine, error) {
 		return Machine{}, err
 	}
 	m := processors(text)
+	m.CPUs = runtime.NumCPU()
 	m.Quota, m.Throttled = r.quota()
 	if text, err := os.ReadFile("/proc/meminfo"); err == nil {
 		if kib := field(text, "MemAvailable:"); kib != nil {
@@ -51,9 +53,9 @@ func (r *Reader) Machine() (Machine, error) {
 }
 
 // processors reads the first line of /proc/stat: user, nice, system, idle, iowait, irq, softirq, steal. Time of guests is
-// part of user's. It is the time of as many processors as have a line below, more than kbench's own where it is bound to some.
+// part of user's.
 func processors(text []byte) Machine {
-	line, rest, _ := bytes.Cut(text, []byte("\n"))
+	line, _, _ := bytes.Cut(text, []byte("\n"))
 	fields := bytes.Fields(line)
 	at := func(i int) int64 {
 		if i >= len(fields) {
@@ -62,13 +64,7 @@ func processors(text []byte) Machine {
 		n, _ := strconv.ParseInt(string(fields[i]), 10, 64)
 		return n * tick
 	}
-	cpus := 0
-	for each := range bytes.Lines(rest) {
-		if bytes.HasPrefix(each, []byte("cpu")) {
-			cpus++
-		}
-	}
-	return Machine{CPUs: max(cpus, 1), Busy: at(1) + at(2) + at(3) + at(6) + at(7), Idle: at(4), Wait: at(5), Steal: at(8)}
+	return Machine{Busy: at(1) + at(2) + at(3) + at(6) + at(7), Idle: at(4), Wait: at(5), Steal: at(8)}
 }
 
 // quota reads how much of the processors the control group allows, and for how long it held its processes back.

@@ -46,10 +46,15 @@ func (b *buffer) try(n int64) bool {
 	}
 }
 
-func (b *buffer) take(n int64) error {
+// take tells whether it had to wait.
+func (b *buffer) take(n int64) (waited bool, err error) {
 	if b.try(n) {
-		return nil
+		return false, nil
 	}
+	return true, b.wait(n)
+}
+
+func (b *buffer) wait(n int64) error {
 	start := time.Now()
 	b.waiting.Add(1)
 	b.waits.Add(1)

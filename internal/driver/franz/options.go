@@ -46,11 +46,15 @@ func lacking(role settings.Role, asked map[string]string) error {
 }
 
 func (driver) RefusedOfProducer(asked map[string]string) error {
-	return errors.Join(settings.NotOf("franz", settings.Producer, asked), lacking(settings.Producer, asked))
+	_, err := resolve(settings.Producer, asked)
+	return err
 }
 
 func (driver) RefusedOfConsumer(asked map[string]string) error {
-	return errors.Join(settings.NotOf("franz", settings.Consumer, asked), lacking(settings.Consumer, asked))
+	member := map[string]string{"group.id": "any"} // the group's name is the run's
+	maps.Copy(member, asked)
+	_, err := resolve(settings.Consumer, member)
+	return err
 }
 
 func millis(full map[string]string, name string) time.Duration {

@@ -77,13 +77,13 @@ type answered struct {
 	before  int    // records told since the clock was read for one
 }
 
-// toldTogether bounds the records for which the clock is read once, and so how much earlier than its own call back a record's
-// time may be: by some microseconds. It is never earlier than the broker's answer.
+// toldTogether bounds the records for which the clock is read once. A record's time is never earlier than the broker's answer, and
+// earlier than its own call back by what recording those before it took: microseconds, unless that was held up.
 const toldTogether = 64
 
 // together notes that one more record is told, of an answer that had been read when so many had been.
 func (a *answered) together(answers uint64) bool {
-	if answers != a.answers || a.before == toldTogether {
+	if a.before == 0 || answers != a.answers || a.before == toldTogether {
 		a.answers, a.before = answers, 1
 		return false
 	}
@@ -152,7 +152,8 @@ func (p *producer) Send(r *client.Record, slot client.Slot) error {
 	if err := p.txn.mayProduce(); err != nil {
 		return err
 	}
-	if err := p.buffer.take(size); err != nil {
+	waited, err := p.buffer.take(size)
+	if err != nil {
 		p.txn.unsent()
 		return explain("send", err)
 	}
@@ -164,6 +165,9 @@ func (p *producer) Send(r *client.Record, slot client.Slot) error {
 	own := &f.record // the rest of it is what the library told of the record before
 	own.Topic, own.Partition, own.Key, own.Value = r.Topic, r.Partition, r.Key, r.Value
 	own.Headers, own.Timestamp, own.Context = f.headed(r.Headers), stamp(r.Stamp), f
+	if waited {
+		own.Timestamp = time.Time{} // delivery.timeout.ms is reckoned from it, and begins when there is room
+	}
 	p.cl.Load().Produce(context.Background(), own, p.promise)
 	return nil
 }

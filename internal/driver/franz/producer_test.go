@@ -2,7 +2,10 @@ package franz
 
 import (
 	"testing"
+	"time"
 	"unsafe"
+
+	"github.com/kbench/kbench/internal/driver/count"
 )
 
 func TestTheClockIsReadForEachAnswerAndForEach64Records(t *testing.T) {
@@ -29,5 +32,22 @@ func TestTheClockIsReadForEachAnswerAndForEach64Records(t *testing.T) {
 func TestAFlightIsThreeLines(t *testing.T) {
 	if size := unsafe.Sizeof(flight{}); size != 3*64 {
 		t.Errorf("%d bytes", size)
+	}
+}
+
+// TestWhoHadToWaitForRoomIsTold: such a record's timestamp, from which franz-go reckons delivery.timeout.ms, is not that of its call.
+func TestWhoHadToWaitForRoomIsTold(t *testing.T) {
+	b := buffer{size: 100, maxBlock: 10 * time.Second, closing: make(chan struct{}), room: make(chan struct{}, 1), count: new(count.Counts), waited: new(count.Spread)}
+	if waited, err := b.take(60); waited || err != nil {
+		t.Errorf("with room: waited %v, error %v", waited, err)
+	}
+	go func() {
+		for b.waits.Load() == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		b.free(60)
+	}()
+	if waited, err := b.take(60); !waited || err != nil {
+		t.Errorf("without: waited %v, error %v", waited, err)
 	}
 }
