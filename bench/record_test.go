@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -138,6 +140,44 @@ func TestTheClockIsReadOnceForWhatCameTogether(t *testing.T) {
 	}
 	if returns[0] != returns[1] || returns[1] >= returns[2] || returns[2] != returns[3] {
 		t.Errorf("%v", returns)
+	}
+}
+
+// TestFlatOutTheClockIsReadForEveryEighthRecord, and for the one after whoever was held up.
+func TestFlatOutTheClockIsReadForEveryEighthRecord(t *testing.T) {
+	p, done := instantProducer(t, 100)
+	p.spec.Records = 100
+	own := p.client.(*instant)
+	acked := own.sink
+	own.sink = func(acks []client.Ack) {
+		time.Sleep(10 * time.Microsecond)
+		acked(acks)
+		if acks[0].Offset == 49 { // in the midst of those that share one
+			p.heldUp()
+		}
+	}
+	if err := p.flatOut(t.Context(), p.clock.Now(), math.MaxInt64); err != nil {
+		t.Fatal(err)
+	}
+	done()
+	h, err := history.Open(filepath.Dir(p.session.spec.Log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fresh []int64
+	last := int64(-1)
+	err = h.Each(func(op *history.Op) error {
+		if op.Intended != op.Call || op.Return < op.Call || op.Held != 0 || op.Call < last {
+			t.Errorf("%+v", *op)
+		}
+		if op.Call != last {
+			fresh = append(fresh, op.Value.Seq)
+		}
+		last = op.Call
+		return nil
+	})
+	if want := []int64{0, 8, 16, 24, 32, 40, 48, 50, 56, 64, 72, 80, 88, 96}; err != nil || !slices.Equal(fresh, want) {
+		t.Errorf("the clock was read for %v, want %v; error %v", fresh, want, err)
 	}
 }
 

@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"math"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -227,17 +228,16 @@ func recordedBy(driver client.Driver) peer {
 	return peer{"recorded", func(b *testing.B, on target, size, records int, asked map[string]string) float64 {
 		b.Helper()
 		s := benchSession(b, on, "p0")
-		spec := &producerSpec{Settings: asked, Topics: []string{on.topic}, recordSpec: recordSpec{Size: size}, Producers: 1, InFlight: places(asked, size, size)}
+		spec := &producerSpec{
+			Settings: asked, Topics: []string{on.topic}, recordSpec: recordSpec{Size: size}, Producers: 1, Records: int64(records), InFlight: places(asked, size, size),
+		}
 		p, err := newProducer(b.Context(), s, spec, driver)
 		if err != nil {
 			b.Fatal(err)
 		}
 		start := time.Now()
-		for range records {
-			now := p.clock.Now()
-			if err := p.one(b.Context(), now, now); err != nil {
-				b.Fatal(err)
-			}
+		if err := p.flatOut(b.Context(), p.clock.Now(), math.MaxInt64); err != nil {
+			b.Fatal(err)
 		}
 		if err := p.client.Flush(context.Background()); err != nil {
 			b.Fatal(err)
