@@ -302,17 +302,24 @@ func (j *job) honoured(s scenarios.Scenario) error {
 	if !ok {
 		return nil
 	}
-	problems := []error{library.RefusedOfProducer(s.Client)}
+	var problems []string
+	refused := func(path string, err error) {
+		if err != nil {
+			problems = append(problems, path+": "+strings.ReplaceAll(err.Error(), "\n", "\n  "+path+": "))
+		}
+	}
+	refused("client", library.RefusedOfProducer(s.Client))
 	for _, c := range s.Consumers {
-		problems = append(problems, library.RefusedOfConsumer(c.Settings))
+		refused("consumer", library.RefusedOfConsumer(c.Settings))
 	}
 	if s.Processor != nil {
-		problems = append(problems, library.RefusedOfProducer(s.Processor.Client), library.RefusedOfConsumer(s.Processor.Consumer))
+		refused("processor.client", library.RefusedOfProducer(s.Processor.Client))
+		refused("processor.consumer", library.RefusedOfConsumer(s.Processor.Consumer))
 	}
-	if err := errors.Join(problems...); err != nil {
-		return fmt.Errorf("%s: %w\n  take it out of the scenario, or choose another --driver", s.Name, err)
+	if len(problems) == 0 {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%s cannot run with --driver %s:\n  %s\n  take it out of the scenario, or choose another --driver", s.Name, j.flags.driver, strings.Join(problems, "\n  "))
 }
 
 func consumerSettings(s scenarios.Scenario) map[string]string {
