@@ -84,10 +84,13 @@ func (r *run) arrived(ctx context.Context, topics []topicRef) error {
 	}
 	patient, cancel := context.WithTimeout(ctx, r.s.Load.Drain)
 	defer cancel()
-	for looks, stood := 0, int64(-1); looks < stillLooks; {
+	for looks, stood := 0, int64(-1); ; {
 		there, err := r.stored(patient, topics)
 		if looks++; err != nil || there != stood {
 			looks, stood = 0, there
+		}
+		if looks == stillLooks {
+			return nil
 		}
 		if !pause(patient, 50*time.Millisecond) {
 			if ctx.Err() == nil {
@@ -96,7 +99,6 @@ func (r *run) arrived(ctx context.Context, topics []topicRef) error {
 			return context.Cause(ctx)
 		}
 	}
-	return nil
 }
 
 // stored is how many offsets the topics' logs have, all together.

@@ -25,9 +25,9 @@ func franzProducer(b *testing.B, on target, size, _ int, asked map[string]string
 	b.Helper()
 	const seconds = 4
 	tool := strings.Fields(franzTool())
-	acks := map[string]string{"all": "-1"}[asked["acks"]]
-	if acks == "" {
-		acks = asked["acks"]
+	acks := asked["acks"]
+	if acks == "all" {
+		acks = "-1"
 	}
 	args := append(tool[1:], "-brokers", on.bootstrap[0], "-topic", on.topic, "-record-bytes", strconv.Itoa(size), "-acks", acks, "-compression", "none",
 		"-disable-idempotency", "-max-inflight-produce-per-broker", "5", "-linger", asked["linger.ms"]+"ms", "-batch-max-bytes", asked["batch.size"], "-pprof", "")

@@ -56,8 +56,7 @@ func BenchmarkProduce(b *testing.B) {
 	b.Run("mock/confluent", func(b *testing.B) {
 		on := mockCluster(b)
 		eachLoad(b, func(b *testing.B, size int, asked map[string]string) {
-			always := func(use func(target)) { use(on) }
-			pairs(b, always, size, asked, recordedBy(confluent.New(nil)), []peer{{"raw", rawConfluent}, {"raw-matching", matchingConfluent}})
+			pairs(b, sameTopic(on), size, asked, recordedBy(confluent.New(nil)), []peer{{"raw", rawConfluent}, {"raw-matching", matchingConfluent}})
 		})
 	})
 	cluster := sync.OnceValue(func() []string { return warmCluster(b) })
@@ -82,12 +81,11 @@ func BenchmarkConsume(b *testing.B) {
 			on := benchmarkTopic(b, bootstrap)
 			records := 1_000_000_000 / size // 10 million of 100 B
 			recordedBy(franz.New(nil)).run(b, on, size, records, produceSettings("1"))
-			always := func(use func(target)) { use(on) }
 			b.Run("confluent", func(b *testing.B) {
-				pairs(b, always, size, consumeSettings(), readBy(confluent.New(nil), records), []peer{{"raw", rawConfluentReaders(records)}, {"java", javaConsumer(records)}})
+				pairs(b, sameTopic(on), size, consumeSettings(), readBy(confluent.New(nil), records), []peer{{"raw", rawConfluentReaders(records)}, {"java", javaConsumer(records)}})
 			})
 			b.Run("franz", func(b *testing.B) {
-				pairs(b, always, size, consumeSettings(), readBy(franz.New(nil), records), []peer{{"raw", rawFranzReaders(records)}, {"java", javaConsumer(records)}})
+				pairs(b, sameTopic(on), size, consumeSettings(), readBy(franz.New(nil), records), []peer{{"raw", rawFranzReaders(records)}, {"java", javaConsumer(records)}})
 			})
 		})
 	}
@@ -154,6 +152,8 @@ func warmCluster(b *testing.B) []string {
 	}
 	return bootstrap
 }
+
+func sameTopic(on target) func(use func(target)) { return func(use func(target)) { use(on) } }
 
 // freshTopics are topics that are used once and removed, so that the brokers go round the memory which holds their data: memory that
 // the machine has not used lately, and that it is given by a host, can take longer to come by than the records to be sent.

@@ -28,6 +28,14 @@ type Record struct {
 	Known     bool  // the Recogniser that the producer was given knows the value
 }
 
+// Timestamp is the Stamp as libraries take it, zero for none.
+func (r *Record) Timestamp() time.Time {
+	if r.Stamp == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(r.Stamp)
+}
+
 // Header of a record. A record may have several of one key.
 type Header struct {
 	Key   string

@@ -14,7 +14,7 @@ const (
 )
 
 // sum is the XXH64, with seed 0, of the words as bytes. The length being known it needs no loop, and no byte of what is summed is
-// read back from memory that has just been written: at a million records a second that is a tenth of what a record costs its sender.
+// read back from memory that has just been written, for which a sender would wait until its line has come.
 //
 // Source: https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md, "XXH64 Algorithm Description".
 func (w *words) sum() uint64 {

@@ -115,8 +115,8 @@ func Number(full map[string]string, name string) int64 {
 	return n
 }
 
-// NotOf refuses names of a library's own for a driver of another, all at once.
-func NotOf(driver string, role Role, asked map[string]string) error {
+// notOf refuses names of a library's own for a driver of another, all at once.
+func notOf(driver string, role Role, asked map[string]string) error {
 	var problems []error
 	for _, name := range slices.Sorted(maps.Keys(asked)) {
 		if s, ok := Lookup(role, name); ok && s.Library != "" {
@@ -132,5 +132,8 @@ func ResolveFor(driver string, role Role, asked map[string]string) (map[string]s
 	if err != nil {
 		return nil, err
 	}
-	return full, NotOf(driver, role, full)
+	if err := notOf(driver, role, full); err != nil {
+		return nil, err
+	}
+	return full, nil
 }

@@ -128,10 +128,7 @@ func (p *producer) Send(r *client.Record, slot client.Slot) error {
 	m := p.spare.Get().(*kafka.Message)
 	defer p.spare.Put(m)
 	m.TopicPartition.Topic, m.TopicPartition.Partition = &r.Topic, r.Partition
-	m.Key, m.Value, m.Headers, m.Opaque, m.Timestamp = r.Key, r.Value, nil, nil, time.Time{}
-	if r.Stamp != 0 {
-		m.Timestamp = time.UnixMilli(r.Stamp)
-	}
+	m.Key, m.Value, m.Headers, m.Opaque, m.Timestamp = r.Key, r.Value, nil, nil, r.Timestamp()
 	if p.of == nil || !r.Known {
 		carried := p.slots.At(slot)
 		if *carried != slot { // written once, before the library has ever seen it

@@ -164,20 +164,12 @@ func (p *producer) Send(r *client.Record, slot client.Slot) error {
 	}
 	own := &f.record // the rest of it is what the library told of the record before
 	own.Topic, own.Partition, own.Key, own.Value = r.Topic, r.Partition, r.Key, r.Value
-	own.Headers, own.Timestamp, own.Context = f.headed(r.Headers), stamp(r.Stamp), f
+	own.Headers, own.Timestamp, own.Context = f.headed(r.Headers), r.Timestamp(), f
 	if waited {
 		own.Timestamp = time.Time{} // delivery.timeout.ms is reckoned from it, and begins when there is room
 	}
 	p.cl.Load().Produce(context.Background(), own, p.promise)
 	return nil
-}
-
-// stamp is a record's timestamp as the library has it; zero has it read the clock.
-func stamp(ms int64) time.Time {
-	if ms == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms)
 }
 
 // headed are headers as the library has them.
